@@ -1,0 +1,1 @@
+"""What runs: each module is Params and build(), started as ``python -m pipelines.NAME``."""

@@ -1,0 +1,5 @@
+"""Let Dataflow build this project: ``--setup_file`` takes a setup.py, not a pyproject.toml."""
+
+from setuptools import setup
+
+setup()

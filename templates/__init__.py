@@ -1,0 +1,1 @@
+"""Packaging of the pipelines for Dataflow: derived from their Params, nothing is declared twice."""
