@@ -7,50 +7,63 @@ watches in this process, such as the progress line of the launcher.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from apache_beam.metrics.metric import Metrics
 
-__all__ = ["NAMESPACE", "TABLE", "Counter", "unwatch", "watch"]
+__all__ = ["NAMESPACE", "TABLE", "Counter", "Gauge", "Metric", "unwatch", "watch"]
 
 NAMESPACE = "headrace"
 
-_watchers: list[Callable[[str, int], None]] = []
-
-
-def watch(watcher: Callable[[str, int], None]) -> None:
-    """Call ``watcher(name, amount)`` in this process whenever a counter is increased.
-
-    It is called from worker threads, once per batch; it must be quick and thread-safe.
-    """
-    _watchers.append(watcher)
-
-
-def unwatch(watcher: Callable[[str, int], None]) -> None:
-    """Stop calling ``watcher``."""
-    _watchers.remove(watcher)
-
 
 @dataclass(frozen=True)
-class Counter:
-    """A number that only grows."""
+class Metric:
+    """A named number: what it counts or measures, and in which unit."""
 
     name: str
     unit: str
     meaning: str
-    _beam: Any = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_beam", Metrics.counter(NAMESPACE, self.name))
+
+Watcher = Callable[[Metric, int], None]
+
+_watchers: list[Watcher] = []
+
+
+def watch(watcher: Watcher) -> None:
+    """Call ``watcher(metric, number)`` in this process whenever a metric changes.
+
+    The number is the increase of a counter or the new value of a gauge. It is called from worker
+    threads, once per batch; it must be quick and thread-safe.
+    """
+    _watchers.append(watcher)
+
+
+def unwatch(watcher: Watcher) -> None:
+    """Stop calling ``watcher``."""
+    _watchers.remove(watcher)
+
+
+class Counter(Metric):
+    """A number that only grows."""
 
     def inc(self, amount: int) -> None:
         """Count ``amount`` more. Call it once per batch, not per row."""
         if amount == 0:
             return
-        self._beam.inc(amount)
+        Metrics.counter(NAMESPACE, self.name).inc(amount)
         for watcher in _watchers:
-            watcher(self.name, amount)
+            watcher(self, amount)
+
+
+class Gauge(Metric):
+    """A number that goes up and down; its latest value counts."""
+
+    def set(self, value: int) -> None:
+        """Report the value. Call it once per batch, not per row."""
+        Metrics.gauge(NAMESPACE, self.name).set(value)
+        for watcher in _watchers:
+            watcher(self, value)
 
 
 MESSAGES_READ = Counter("messages_read", "messages", "taken from a subscription, each message once")
@@ -65,8 +78,9 @@ DEAD_LETTERS = Counter("dead_letters", "rows", "rejected, kept as a failure with
 ROWS_WRITTEN = Counter("rows_written", "rows", "written to files of the lake")
 FILES_WRITTEN = Counter("files_written", "files", "written to the lake")
 BYTES_WRITTEN = Counter("bytes_written", "bytes", "size of the files written to the lake")
+BACKLOG = Gauge("backlog", "messages", "waiting in the subscription, as it last told")
 
-TABLE: tuple[Counter, ...] = tuple(
-    value for value in globals().values() if isinstance(value, Counter)
+TABLE: tuple[Metric, ...] = tuple(
+    value for value in globals().values() if isinstance(value, Metric)
 )
 """All metrics, in the order of the definition above."""
