@@ -1,0 +1,45 @@
+# make demo   set up and run the main job on real data
+# make test   set up and run the tests
+# make help   the rest
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench lock clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+# The lock is the only input: a second run installs nothing.
+$(STAMP): requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@touch $@
+
+demo: $(STAMP) ## Stream 336,776 flights through the broker into a Parquet lake
+	$(BIN)/python -m pipelines.demo
+
+test: $(STAMP) ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## Check style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## Mend style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## Measure side by side with Beam per element, Bytewax, DuckDB and Polars
+	$(BIN)/python -m benchmarks
+
+lock: $(STAMP) ## Pin every package anew, for Python 3.10 to 3.13
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --extra dev --universal \
+	  --python-version 3.10 --no-annotate --no-header --no-emit-index-url -o requirements.lock
+
+clean: ## Remove what was built and measured, and the virtual environments
+	rm -rf $(VENV) .venv-* build dist *.egg-info demo-run .pytest_cache .mypy_cache .ruff_cache .hypothesis

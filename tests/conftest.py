@@ -1,0 +1,39 @@
+"""What all tests share: message batches, and property tests that print how to repeat them."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from transforms.batch import Batch
+from transforms.message import MESSAGE_SCHEMA
+
+settings.register_profile(
+    "headrace", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("headrace")
+
+PUBLISHED = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+
+
+def message_batch(payloads: Sequence[bytes], first_id: int = 1) -> Batch:
+    """Return messages with these payloads, ids from ``first_id`` and an attribute ``key``."""
+    rows = [
+        {
+            "data": payload,
+            "attributes": [("key", f"k{number}")],
+            "message_id": str(number),
+            "publish_time": PUBLISHED + dt.timedelta(seconds=number),
+            "ordering_key": "",
+            "delivery_attempt": None,
+        }
+        for number, payload in enumerate(payloads, first_id)
+    ]
+    return Batch.from_pylist(rows, MESSAGE_SCHEMA)
+
+
+@pytest.fixture
+def messages() -> Callable[..., Batch]:
+    """The factory ``message_batch``, for tests that don't import from here."""
+    return message_batch
