@@ -1,0 +1,61 @@
+"""Lengths of time as people write them: ``500ms``, ``30s``, ``5m``, ``1h``, ``1d``."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from transforms.errors import ConfigError
+
+__all__ = ["format_duration", "parse_duration", "whole_millis"]
+
+_UNIT_MS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_PATTERN: Final = re.compile(r"(\d{1,12})(ms|s|m|h|d)", re.ASCII)
+
+
+def parse_duration(text: str, name: str = "duration") -> float:
+    """Return the seconds of a duration such as ``500ms``, ``30s``, ``5m``, ``1h`` or ``1d``.
+
+    Args:
+        text: a whole number and its unit; no sign, no space, one unit.
+        name: the parameter that an error should name.
+
+    Raises:
+        ConfigError: the text is no such duration.
+    """
+    found = _PATTERN.fullmatch(text)
+    if not found:
+        raise ConfigError(
+            name, text, "must be a whole number and a unit: ms, s, m, h or d",
+            "Write for example 500ms, 30s, 5m, 1h or 1d",
+        )  # fmt: skip
+    return int(found[1]) * _UNIT_MS[found[2]] / 1_000
+
+
+def format_duration(seconds: float) -> str:
+    """Return the shortest text that ``parse_duration`` reads as these seconds.
+
+    Raises:
+        ConfigError: the seconds are negative or no whole number of milliseconds.
+    """
+    millis = whole_millis("duration", seconds)
+    unit = next(unit for unit, size in _UNIT_MS.items() if millis % size == 0 and millis >= size)
+    return f"{millis // _UNIT_MS[unit]}{unit}"
+
+
+def whole_millis(name: str, seconds: float) -> int:
+    """Return a positive duration in milliseconds.
+
+    Beam's runners exchange times in milliseconds, so that a finer duration would silently
+    change on its way.
+
+    Raises:
+        ConfigError: the seconds are not positive or no whole number of milliseconds.
+    """
+    millis = round(seconds * 1_000)
+    if millis <= 0 or abs(seconds * 1_000 - millis) > 1e-6 * millis:
+        raise ConfigError(
+            name, seconds, "must be a positive, whole number of milliseconds",
+            "Give seconds, such as 0.5 or 60",
+        )  # fmt: skip
+    return millis
