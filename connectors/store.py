@@ -1,0 +1,221 @@
+"""Where files are kept: the few operations that an atomic commit is made of.
+
+``LocalStore`` is a file system with POSIX renames; ``connectors/objects.py`` has the one for
+object stores. Each method is one step that a crash can separate from the next, which is also what
+the crash tests count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import posixpath
+import time
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from transforms.errors import TransientError
+
+__all__ = ["LOCK_WAIT_S", "LocalStore", "Lock", "Store", "disk_full", "is_remote"]
+
+LOCK_WAIT_S = 60.0
+"""A commit holds a lake's lock for the time of its renames; longer than this is no commit."""
+
+
+class Lock(Protocol):
+    """A lock that is held until it is released, or until the process ends."""
+
+    def release(self) -> None:
+        """Let others have it."""
+
+
+class Store(Protocol):
+    """File operations on absolute paths with ``/`` between their parts."""
+
+    def names(self, folder: str) -> list[str]:
+        """Return what is in a folder, sorted; nothing if the folder does not exist."""
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or folder."""
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a small file."""
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a small file; it is either complete and durable, or not there."""
+
+    def make_folder(self, folder: str) -> None:
+        """Create a folder and those above it, durably."""
+
+    def output(self, path: str) -> Any:
+        """Open a new file for Arrow to write to."""
+
+    def size(self, path: str) -> int:
+        """Return the size of a file in bytes."""
+
+    def sync(self, path: str) -> None:
+        """Make the content of a file durable."""
+
+    def sync_folder(self, folder: str) -> None:
+        """Make the names in a folder durable."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Move a file, over another if there is one."""
+
+    def remove(self, path: str) -> None:
+        """Delete a file; it is no error if there is none."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Delete a folder with all that is in it; it is no error if there is none."""
+
+    def lock(self, folder: str, wait_s: float = LOCK_WAIT_S) -> Lock | None:
+        """Lock a folder against other processes; None if someone else keeps it for so long."""
+
+    def can_stage(self, folder: str, root: str) -> bool:
+        """Tell whether files can be written in a folder and renamed from there to the root."""
+
+
+def is_remote(path: str) -> bool:
+    """Tell whether a path names an object store (``gs://``) and not this machine's files."""
+    return "://" in path
+
+
+class FolderLock:
+    """``flock`` on an open folder: the system releases it when the process dies."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class LocalStore:
+    """A POSIX file system.
+
+    Guarantees:
+        After ``sync`` and ``sync_folder`` a file survives the loss of power, as far as the disk
+        keeps what it confirms. Locks hold between processes of one machine; on a network file
+        system only as far as its ``flock`` does.
+    """
+
+    def names(self, folder: str) -> list[str]:
+        """Return what is in a folder, sorted; nothing if the folder does not exist."""
+        try:
+            return sorted(os.listdir(folder))
+        except FileNotFoundError:
+            return []
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or folder."""
+        return os.path.exists(path)
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a small file."""
+        with open(path, "rb") as file:
+            return file.read()
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write beside, make durable, rename: the file is complete or not there."""
+        temporary = f"{path}.tmp"
+        with self.output(temporary) as file:
+            file.write(content)
+        self.sync(temporary)
+        self.rename(temporary, path)
+        self.sync_folder(posixpath.dirname(path))
+
+    def make_folder(self, folder: str) -> None:
+        """Create a folder and those above it, and make each name durable in its parent."""
+        if os.path.isdir(folder):
+            return
+        parent = posixpath.dirname(folder)
+        self.make_folder(parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+        self.sync_folder(parent)
+
+    def output(self, path: str) -> Any:
+        """Open a new file; Arrow writes to it without holding Python's lock."""
+        return pa.OSFile(path, "wb")
+
+    def size(self, path: str) -> int:
+        """Return the size of a file in bytes."""
+        return os.path.getsize(path)
+
+    def sync(self, path: str) -> None:
+        """Make the content of a file durable."""
+        _fsync(path)
+
+    def sync_folder(self, folder: str) -> None:
+        """Make the names in a folder durable."""
+        _fsync(folder)
+
+    def rename(self, source: str, target: str) -> None:
+        """Move a file, over another if there is one."""
+        os.replace(source, target)
+
+    def remove(self, path: str) -> None:
+        """Delete a file; it is no error if there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def remove_folder(self, folder: str) -> None:
+        """Delete a folder with all that is in it; it is no error if there is none."""
+        for name in self.names(folder):
+            path = posixpath.join(folder, name)
+            if os.path.isdir(path):
+                self.remove_folder(path)
+            else:
+                self.remove(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(folder)
+
+    def lock(self, folder: str, wait_s: float = LOCK_WAIT_S) -> Lock | None:
+        """Lock a folder; the system gives the lock back when the process dies."""
+        descriptor = os.open(folder, os.O_RDONLY)
+        deadline = time.monotonic() + wait_s
+        while not _flock(descriptor):
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(0.01)
+        return FolderLock(descriptor)
+
+    def can_stage(self, folder: str, root: str) -> bool:
+        """Tell whether the folder can be written and is on the root's file system."""
+        if not os.path.exists(root) or not os.access(folder, os.W_OK):
+            return False
+        return os.stat(folder).st_dev == os.stat(root).st_dev
+
+
+def _flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _fsync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def disk_full(error: OSError, path: str) -> TransientError | None:
+    """Return the error to raise if the disk is full, else None."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return TransientError(
+        f"disk full while writing {path}: nothing of this run is visible in the lake and no "
+        "message was acknowledged; what was committed before is untouched. Free some space or "
+        "choose another output folder, then run again: the messages will be delivered again."
+    )

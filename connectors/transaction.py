@@ -1,0 +1,172 @@
+"""One run's writes to its lakes, which become visible together or not at all.
+
+The order is what makes it safe:
+
+1. Files are staged; the graph's last step lists them in a manifest.
+2. ``commit`` makes them durable, and checks under the lake's lock that no other run has committed
+   the same messages meanwhile.
+3. The record is renamed into place. This is the commit.
+4. Files move to their final names. Whoever dies from here on is finished by the next that opens
+   the lake; whoever died before is removed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import posixpath
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.ledger import PRIMARY, Commit, CommittedFile, Ledger, commit_of
+from connectors.store import Lock, disk_full
+from transforms.errors import PermanentError, TransientError
+
+__all__ = ["MANIFEST", "Transaction", "decode_manifest", "encode_manifest"]
+
+MANIFEST = "manifest.json"
+"""Name of the list of a writer's files, in its own staging folder."""
+
+_log = logging.getLogger(__name__)
+
+
+def encode_manifest(files: Iterable[CommittedFile]) -> bytes:
+    """Return the content of a manifest."""
+    return msgspec.json.encode(sorted(files, key=lambda file: file.path))
+
+
+def decode_manifest(content: bytes) -> list[CommittedFile]:
+    """Return the files that a manifest lists."""
+    return msgspec.json.decode(content, type=list[CommittedFile])
+
+
+class Transaction:
+    """The staged files of one run, over all lakes that it writes to. Not thread-safe."""
+
+    def __init__(self, primary: Ledger, run: str, known: list[str]) -> None:
+        self.run = run
+        self._primary = primary
+        self._known = known
+        self._ledgers: dict[str, Ledger] = {}
+        self._locks: list[Lock] = []
+        self._stages: list[tuple[Ledger, str]] = []
+
+    @classmethod
+    def begin(cls, primary: Ledger, run: str) -> Transaction:
+        """Open the primary lake, finish what others have left, and note what is committed."""
+        primary.open()
+        transaction = cls(primary, run, primary.runs())
+        transaction._join(primary)
+        return transaction
+
+    def stage(self, root: str) -> str:
+        """Return the staging folder of one more writer to a lake."""
+        ledger = self._primary.of(root)
+        if ledger.root not in self._ledgers:
+            ledger.open()
+            self._join(ledger)
+        ledger = self._ledgers[ledger.root]
+        folder = posixpath.join(self._folder(ledger), str(len(self._stages)))
+        ledger.store.make_folder(folder)
+        self._stages.append((ledger, folder))
+        return folder
+
+    def _join(self, ledger: Ledger) -> None:
+        """Create this run's folder, and keep its lock for as long as we live."""
+        folder = self._folder(ledger)
+        with ledger.locked():
+            ledger.store.make_folder(folder)
+            lock = ledger.store.lock(folder)
+        if lock is not None:
+            self._locks.append(lock)
+        if ledger is not self._primary:
+            pointer = posixpath.join(folder, PRIMARY)
+            ledger.store.write(pointer, self._primary.root.encode())
+        self._ledgers[ledger.root] = ledger
+
+    def _folder(self, ledger: Ledger) -> str:
+        return posixpath.join(ledger.staging, self.run)
+
+    def committed_ids(self, source: str) -> pa.ChunkedArray:
+        """Return the ids of a source's messages that were committed when this run began."""
+        return self._primary.message_ids(self._known, source)
+
+    def commit(self, ids: Mapping[str, pa.ChunkedArray], counts: Mapping[str, int]) -> Commit:
+        """Record the run and move its files to their final names.
+
+        Raises:
+            TransientError: another run has committed some of these messages, or the disk is full.
+            PermanentError: a writer has listed no files, so the graph has not finished.
+        """
+        covered = {source: values for source, values in ids.items() if len(values)}
+        try:
+            files = self._durable_files()
+            if not files and not covered:
+                return Commit(self.run, dt.datetime.now(dt.timezone.utc), dict(counts), (), {})
+            with self._primary.locked():
+                self._refuse_messages_of_others(covered)
+                record = self._primary.append(self.run, counts, files, covered, self._folders())
+                self._primary.finish(record)
+        except OSError as error:
+            raise self._explained(error) from error
+        return commit_of(record, acknowledged=False)
+
+    def _folders(self) -> list[str]:
+        """Return this run's folders; that of the primary last, for it tells what is unfinished."""
+        return [self._folder(ledger) for ledger in reversed(self._ledgers.values())]
+
+    def _durable_files(self) -> list[CommittedFile]:
+        listed = [file for stage in self._stages for file in self._listed_files(*stage)]
+        for ledger, folder in self._stages:
+            ledger.store.sync_folder(folder)
+        return listed
+
+    def _listed_files(self, ledger: Ledger, folder: str) -> list[CommittedFile]:
+        manifest = posixpath.join(folder, MANIFEST)
+        if not ledger.store.exists(manifest):
+            raise PermanentError(f"the graph has not finished: there is no {manifest}")
+        files = decode_manifest(ledger.store.read(manifest))
+        for file in files:
+            ledger.store.sync(file.staged)
+        return files
+
+    def _refuse_messages_of_others(self, ids: Mapping[str, pa.ChunkedArray]) -> None:
+        others = sorted(set(self._primary.runs()) - set(self._known))
+        for source, values in ids.items() if others else ():
+            theirs = self._primary.message_ids(others, source)
+            both = pc.sum(pc.is_in(values, value_set=theirs)).as_py() or 0
+            if both:
+                raise TransientError(
+                    f"another run has committed {both} of the same messages of {source} meanwhile, "
+                    "because they were delivered to both. Nothing of this run is visible and "
+                    "nothing was acknowledged: run again, and it will leave them out."
+                )
+
+    def _explained(self, error: OSError) -> Exception:
+        if self._primary.record(self.run) is not None:
+            return TransientError(
+                f"run {self.run} has committed, but its files could not all be moved ({error}). "
+                "Nothing is lost: they are moved when the lake is next opened, and its messages "
+                "will be recognised when they come again. Mend the cause and run again."
+            )
+        return disk_full(error, self._primary.root) or error
+
+    def mark_acknowledged(self) -> None:
+        """Note with the commit that its messages were acknowledged."""
+        if self._primary.record(self.run) is not None:
+            self._primary.mark_acknowledged(self.run)
+
+    def close(self) -> None:
+        """Remove what is staged, unless the run has committed, and give up the locks."""
+        try:
+            if self._primary.record(self.run) is None:
+                for ledger in reversed(self._ledgers.values()):
+                    ledger.store.remove_folder(self._folder(ledger))
+        except OSError:
+            _log.warning("run %s: could not remove its staged files", self.run, exc_info=True)
+        finally:
+            for lock in self._locks:
+                lock.release()
