@@ -1,0 +1,246 @@
+"""The first row of each key, across windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from apache_beam.transforms.core import Windowing
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import (
+    BagStateSpec,
+    ReadModifyWriteStateSpec,
+    TimerSpec,
+    on_timer,
+)
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows
+from apache_beam.utils.shared import Shared
+from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from transforms.batch import Batch
+from transforms.duration import whole_millis
+from transforms.errors import ConfigError
+from transforms.field import Field
+from transforms.fingerprint import fingerprint
+from transforms.memory import NEVER_US, START, Memory, Summary
+from transforms.metrics import DUPLICATES, ROWS_WITHOUT_KEY
+
+__all__ = ["Deduplicate"]
+
+
+@dataclass(eq=False)
+class Deduplicate(beam.PTransform):
+    """Keep the first row of each key, in order of arrival, whatever windows the rows are in.
+
+    A key that arrives with element time ``t`` is remembered until the watermark passes ``t``
+    plus the horizon, rounded up by a quarter of the horizon at most; a row is dropped if its key
+    is remembered. Rows with a null in their key are kept. Every row keeps its windows, merged
+    sessions included, its element timestamp and its pane.
+
+    Guarantees:
+        Exact within the horizon, up to collisions of 128-bit hashes; right on every runner, for
+        it uses Beam state and timers alone. A duplicate after the horizon may be kept or dropped.
+        Late rows are remembered from the last expiry on: about half a horizon at least.
+        A bounded run whose watermark stands still until its end remembers every key.
+        State: 16 to 32 bytes for each key of the horizon, in the runner's store; 28 to 60 in the
+        memory of the worker that owns the shard. Keys with a time in the far future stay until
+        then: reject such rows before.
+
+    Args:
+        key: one or more fields: a column, an attribute or the message id.
+        horizon_s: seconds of element time for which a key is remembered.
+        shards: workers that can share the work. With one, rows aren't copied but for those that
+            are dropped; with more, batches are split in as many parts. Plan for at most a few
+            million keys per shard, for a shard that moves to another worker is read anew there.
+    """
+
+    key: Field | Sequence[Field]
+    horizon_s: float
+    shards: int = 1
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        whole_millis("horizon_s", self.horizon_s)
+        if self.shards < 1:
+            raise ConfigError("shards", self.shards, "must be at least 1", "Use 1 on one machine")
+        if not self._fields():
+            raise ConfigError("key", self.key, "must name at least one field", "Name one or more")
+
+    def expand(self, batches: beam.PCollection[Batch]) -> beam.PCollection[Batch]:
+        """Put all batches into one window, whose state spans all; restore their windows after."""
+        fields = self._fields()
+        sharded = beam.typehints.KV[int, beam.typehints.WindowedValue[Batch]]
+        return (
+            batches
+            | "Shard" >> beam.ParDo(_Shard(fields, self.shards)).with_output_types(sharded)
+            | "Once" >> beam.ParDo(_InFirstWindow()).with_output_types(sharded)
+            | "Globally" >> beam.WindowInto(GlobalWindows())
+            | "First"
+            >> _IntoWindows(
+                _FirstOfKey(fields, whole_millis("horizon_s", self.horizon_s) * 1_000),
+                batches.windowing,
+            ).with_output_types(Batch)
+        )
+
+    def _fields(self) -> tuple[Field, ...]:
+        return (self.key,) if isinstance(self.key, Field) else tuple(self.key)
+
+
+_Sharded = tuple[int, WindowedValue]
+
+
+class _Shard(beam.DoFn):
+    """Give each batch its shard, and pack its windows beside it."""
+
+    def __init__(self, fields: tuple[Field, ...], shards: int) -> None:
+        self._fields, self._shards = fields, shards
+
+    def process(
+        self,
+        element: Batch,
+        windowed: WindowedValue = beam.DoFn.WindowedValueParam,
+    ) -> Iterator[_Sharded]:
+        if self._shards == 1:
+            yield 0, windowed
+            return
+        keys, missing = fingerprint([field.of(element) for field in self._fields])
+        shards = np.where(missing, 0, keys[:, 1] % np.uint64(self._shards))
+        for shard in np.unique(shards).tolist():
+            yield shard, windowed.with_value(element.filter(pa.array(shards == shard)))
+
+
+class _InFirstWindow(beam.DoFn):
+    """Drop the copies that Beam makes of a batch in several windows, as WindowInto would."""
+
+    def process(self, element: _Sharded, window: Any = beam.DoFn.WindowParam) -> Iterator[_Sharded]:
+        if window == element[1].windows[0]:
+            yield element
+
+
+class _IntoWindows(beam.ParDo):
+    """A ParDo that sets the windows of its output itself, and declares them."""
+
+    def __init__(self, fn: beam.DoFn, windowing: Windowing) -> None:
+        super().__init__(fn)
+        self._windowing = windowing
+
+    def get_windowing(self, inputs: Any) -> Windowing:  # noqa: ARG002
+        """Return the windowing of the output, as Beam asks for it."""
+        return self._windowing
+
+
+class _Memories(dict[int, Memory]):
+    """The memories that live in this process, by shard. A dict itself can't be shared."""
+
+
+_EXPIRY_TIMER = TimerSpec("expiry", TimeDomain.WATERMARK)
+_EXPIRY = beam.DoFn.TimerParam(_EXPIRY_TIMER)
+_CHUNKS = beam.DoFn.StateParam(BagStateSpec("chunks", beam.coders.BytesCoder()))
+_SUMMARY = beam.DoFn.StateParam(
+    ReadModifyWriteStateSpec(
+        "summary",
+        beam.coders.TupleCoder(
+            (beam.coders.BytesCoder(), beam.coders.VarIntCoder(), beam.coders.VarIntCoder())
+        ),
+    )
+)
+
+
+class _FirstOfKey(beam.DoFn):
+    """Keep a memory per shard alive from bundle to bundle, as long as it agrees with the state."""
+
+    def __init__(self, fields: tuple[Field, ...], horizon_us: int) -> None:
+        self._fields, self._horizon_us = fields, horizon_us
+        # One memory per shard and process: a runner hands a shard's bundles to any of several
+        # instances of this class.
+        self._shared = Shared()
+        self._memories = _Memories()
+
+    def setup(self) -> None:
+        self._memories = self._shared.acquire(_Memories)
+
+    def process(
+        self,
+        element: _Sharded,
+        chunks: Any = _CHUNKS,
+        summary: Any = _SUMMARY,
+        expiry: Any = _EXPIRY,
+    ) -> Iterator[WindowedValue]:
+        shard, windowed = element
+        memory = self._take(shard, summary, chunks)
+        due_us = memory.summary.due_us
+        keep, chunk = _judge(windowed, self._fields, memory)
+        if chunk:
+            chunks.add(chunk)
+            summary.write(memory.summary)
+            _set_timer(expiry, due_us, memory.summary.due_us)
+        self._memories[shard] = memory
+        kept = _select(windowed.value, keep)
+        if len(kept):
+            yield windowed.with_value(kept)
+
+    @on_timer(_EXPIRY_TIMER)
+    def expire(
+        self,
+        shard: int = beam.DoFn.KeyParam,
+        time: Timestamp = beam.DoFn.TimestampParam,
+        chunks: Any = _CHUNKS,
+        summary: Any = _SUMMARY,
+        expiry: Any = _EXPIRY,
+    ) -> None:
+        """Forget the keys whose time is over."""
+        memory = self._take(shard, summary, chunks)
+        remaining = memory.expire(time.micros)
+        if remaining is not None:
+            chunks.clear()
+            for chunk in remaining:
+                chunks.add(chunk)
+        summary.write(memory.summary)
+        _set_timer(expiry, NEVER_US, memory.summary.due_us)
+        self._memories[shard] = memory
+
+    def _take(self, shard: int, summary: Any, chunks: Any) -> Memory:
+        """Return the memory that the committed state describes, for this call alone.
+
+        Chunks are read only if the living memory isn't that one: its last bundle failed, or the
+        shard comes from another worker.
+        """
+        committed = Summary(*(summary.read() or START))
+        memory = self._memories.pop(shard, None)
+        if memory is not None and memory.summary == committed:
+            return memory
+        if committed == START:
+            return Memory(self._horizon_us)
+        return Memory.restore(self._horizon_us, committed, chunks.read())
+
+
+def _judge(
+    windowed: WindowedValue, fields: tuple[Field, ...], memory: Memory
+) -> tuple[npt.NDArray[np.bool_], bytes]:
+    """Return the rows to keep and the chunk to store; count what is dropped."""
+    prints = fingerprint([field.of(windowed.value) for field in fields])
+    keep = prints.missing.copy()
+    present = np.flatnonzero(~keep)
+    keep[present], chunk = memory.admit(prints.keys[present], windowed.timestamp.micros)
+    ROWS_WITHOUT_KEY.inc(len(keep) - len(present))
+    DUPLICATES.inc(len(keep) - int(keep.sum()))
+    return keep, chunk
+
+
+def _select(batch: Batch, keep: npt.NDArray[np.bool_]) -> Batch:
+    return batch if keep.all() else batch.filter(pa.array(keep))
+
+
+def _set_timer(expiry: Any, set_us: int, due_us: int) -> None:
+    """Set the timer unless it is set so. What is due after the end of time never expires."""
+    if due_us < min(set_us, _END_US):
+        expiry.set(Timestamp(micros=due_us))
+
+
+_END_US = GlobalWindow().max_timestamp().micros
