@@ -227,7 +227,9 @@ def _judge(
     prints = fingerprint([field.of(windowed.value) for field in fields])
     keep = prints.missing.copy()
     present = np.flatnonzero(~keep)
-    keep[present], chunk = memory.admit(prints.keys[present], windowed.timestamp.micros)
+    keep[present], chunk = memory.admit(
+        prints.keys.take(present, axis=0), windowed.timestamp.micros
+    )
     ROWS_WITHOUT_KEY.inc(len(keep) - len(present))
     DUPLICATES.inc(len(keep) - int(keep.sum()))
     return keep, chunk

@@ -73,7 +73,9 @@ def _dictionary(values: pa.DictionaryArray) -> Fingerprints:
         return Fingerprints(np.zeros((len(values), 2), np.uint64), rows_missing)
     distinct = _column(values.dictionary)
     indices = values.indices.fill_null(0).to_numpy(zero_copy_only=False)
-    return Fingerprints(distinct.keys[indices], rows_missing | distinct.missing[indices])
+    return Fingerprints(
+        distinct.keys.take(indices, axis=0), rows_missing | distinct.missing[indices]
+    )
 
 
 def _as_binary(values: pa.Array) -> pa.Array | None:

@@ -59,7 +59,7 @@ class KeyTable:
         while rows.size:
             words = self._tags[blocks]
             which, slots = _fitting(words, tags, blocks)
-            same = equal(log[self.places[slots]], keys[rows[which]])
+            same = equal(log.take(self.places[slots], axis=0), keys.take(rows[which], axis=0))
             found[rows[which[same]]] = slots[same]
             on = np.flatnonzero(words & _USED_BITS == _USED_BITS)
             on = on[found[rows[on]] < 0]

@@ -88,7 +88,7 @@ class Memory:
         new = self._seen.add(keys, bucket)
         if not new.any():
             return new, b""
-        chunk = _chunk(keys[new], bucket)
+        chunk = _chunk(keys.compress(new, axis=0), bucket)
         self._stored += int(new.sum())
         due_us = min(self.summary.due_us, bucket + self._horizon_us)
         self.summary = self.summary._replace(token=self._token(chunk), due_us=due_us)

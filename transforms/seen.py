@@ -1,7 +1,8 @@
 """The keys seen so far: a set of 128-bit fingerprints that forgets by age.
 
 The fingerprints lie in a dense log, in order of arrival; a ``KeyTable`` finds them. Every
-operation works on whole arrays: there is no Python object per key.
+operation works on whole arrays: there is no Python object per key. Rows are gathered by ``take``
+and ``compress``, for indexing an array of two dimensions by an array is ten times slower.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["SeenSet", "first_occurrences"]
 _Mask = npt.NDArray[np.bool_]
 
 _CAPACITY_MIN = 512
-_GROWTH = 1.5
+_GROWTH = 2
 _REBUILD_ROWS = 1 << 14
 """Keys inserted at once by a rebuild: few enough for temporary arrays to stay in the cache."""
 
@@ -27,7 +28,7 @@ class SeenSet:
 
     Guarantees:
         Exact in all 128 bits, however the keys are distributed; fast for uniform ones.
-        28 to 37 bytes a key. Forgotten keys hold their room until they outnumber the live ones;
+        28 to 36 bytes a key. Forgotten keys hold their room until they outnumber the live ones;
         then it is reclaimed, so that forgetting costs O(1) a key.
     """
 
@@ -72,9 +73,9 @@ class SeenSet:
         if self._logged > len(self):
             self._mark_forgotten(new, slots)
         rows = np.flatnonzero(new)
-        new[rows] = first_occurrences(keys[rows])
+        new[rows] = first_occurrences(keys.take(rows, axis=0))
         if new.any():
-            self._append(keys[new], bucket, slots[new])
+            self._append(keys.compress(new, axis=0), bucket, slots[new])
         return new
 
     def expire(self, before: int) -> int:
@@ -91,7 +92,8 @@ class SeenSet:
         """Return the keys of a bucket: what ``add`` takes to restore it."""
         if bucket not in self._codes:
             return np.empty((0, 2), np.uint64)
-        return self._log[: self._logged][self._ages[: self._logged] == self._codes[bucket]]
+        own = self._ages[: self._logged] == self._codes[bucket]
+        return self._log[: self._logged].compress(own, axis=0)
 
     def _mark_forgotten(self, new: _Mask, slots: Slots) -> None:
         found = np.flatnonzero(~new)
@@ -107,7 +109,7 @@ class SeenSet:
         places = np.arange(start, end, dtype=np.uint32)
         slotted = slots >= 0
         self._table.places[slots[slotted]] = places[slotted]
-        self._table.insert(keys[~slotted], places[~slotted])
+        self._table.insert(keys.compress(~slotted, axis=0), places[~slotted])
 
     def _code(self, bucket: int) -> int:
         if bucket not in self._codes:
@@ -118,12 +120,11 @@ class SeenSet:
     def _reserve(self, count: int) -> None:
         """Make room for as many keys more."""
         if self._logged + count > self._table.capacity:
-            self._rebuild(int((len(self) + count) * _GROWTH))
+            self._rebuild((len(self) + count) * _GROWTH)
 
     def _rebuild(self, capacity: int) -> None:
         """Drop what is forgotten, and move the rest to new arrays of this capacity."""
-        live = self._alive[self._ages[: self._logged]]
-        log, ages = self._log[: self._logged][live], self._ages[: self._logged][live]
+        log, ages = self._live()
         self._allocate(max(capacity, _CAPACITY_MIN))
         self._logged = len(log)
         self._log[: self._logged] = log
@@ -131,6 +132,13 @@ class SeenSet:
         for start in range(0, self._logged, _REBUILD_ROWS):
             keys = log[start : start + _REBUILD_ROWS]
             self._table.insert(keys, np.arange(start, start + len(keys), dtype=np.uint32))
+
+    def _live(self) -> tuple[Keys, npt.NDArray[np.int32]]:
+        log, ages = self._log[: self._logged], self._ages[: self._logged]
+        if self._logged == len(self):
+            return log, ages
+        alive = self._alive[ages]
+        return log.compress(alive, axis=0), ages[alive]
 
     def _renumber(self) -> npt.NDArray[np.int32]:
         """Number the live buckets from zero on; return the new number of each old one."""
@@ -157,6 +165,6 @@ def first_occurrences(keys: Keys) -> _Mask:
         holders = owners[spots]
         first[holders] = True
         rest = np.flatnonzero(holders != rows)
-        rest = rest[~equal(keys[rows[rest]], keys[holders[rest]])]
+        rest = rest[~equal(keys.take(rows[rest], axis=0), keys.take(holders[rest], axis=0))]
         rows, spots = rows[rest], spots[rest]
     return first
