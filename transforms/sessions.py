@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 from apache_beam.transforms.core import Windowing as BeamWindowing
 from apache_beam.transforms.window import IntervalWindow, Sessions
 from apache_beam.utils.timestamp import Duration, Timestamp
@@ -26,9 +22,11 @@ from transforms.batch import Batch
 from transforms.duration import whole_millis
 from transforms.event_time import Micros, event_times
 from transforms.field import Field
+from transforms.groups import group_numbers
+from transforms.rewindow import ParDoInto
 from transforms.split import Part, split_by
 
-__all__ = ["IntoSessions", "KeyedSessions", "Session", "group_numbers"]
+__all__ = ["KeyedSessions", "Session", "into_sessions"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,20 +65,6 @@ class Session:
         return KeyedSessions(self)
 
 
-def group_numbers(columns: list[pa.Array], rows: int) -> npt.NDArray[np.int64]:
-    """Return for each row the number of its combination of values, from 0 as first seen.
-
-    Null is a value like others; all NaN are one value.
-    """
-    numbers = np.zeros(rows, np.int64)
-    for column in columns:
-        encoded = pc.dictionary_encode(column, null_encoding="encode")
-        codes = encoded.indices.to_numpy(zero_copy_only=False)
-        combined = pa.array(numbers * max(len(encoded.dictionary), 1) + codes)
-        numbers = combined.dictionary_encode().indices.to_numpy().astype(np.int64)
-    return numbers
-
-
 class KeyedSessions(Sessions):
     """Beam's standard sessions, to any runner; in this process they also tell their key."""
 
@@ -95,16 +79,9 @@ class KeyedSessions(Sessions):
         return hash(self.gap_size)
 
 
-class IntoSessions(beam.ParDo):
-    """``WindowInto`` for batches: sets the window that spans the batch, declares sessions."""
-
-    def __init__(self, event_time: Field, windowing: BeamWindowing) -> None:
-        super().__init__(_AssignSpan(event_time, windowing.windowfn.gap_size))
-        self._windowing = windowing
-
-    def get_windowing(self, inputs: Any) -> BeamWindowing:  # noqa: ARG002
-        """Return the windowing of the output, as Beam asks for it."""
-        return self._windowing
+def into_sessions(event_time: Field, windowing: BeamWindowing) -> ParDoInto:
+    """Return ``WindowInto`` for batches: each gets the window that spans all of its rows."""
+    return ParDoInto(_AssignSpan(event_time, windowing.windowfn.gap_size), windowing)
 
 
 class _AssignSpan(beam.DoFn):

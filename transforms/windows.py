@@ -30,7 +30,7 @@ from transforms.errors import ConfigError
 from transforms.event_time import Micros, event_times, reject
 from transforms.field import Field
 from transforms.metrics import DEAD_LETTERS
-from transforms.sessions import IntoSessions, Session
+from transforms.sessions import Session, into_sessions
 from transforms.split import Part, split_by
 from transforms.triggers import at_watermark
 
@@ -229,7 +229,7 @@ class Windowing(beam.PTransform):
             allowed_lateness=Duration(micros=round(self.allowed_lateness_s * 1e6)),
         )
         if isinstance(self.windows, Session):
-            return IntoSessions(self.event_time, windowing).with_output_types(Batch)
+            return into_sessions(self.event_time, windowing).with_output_types(Batch)
         return beam.WindowInto(windowing, allowed_lateness=windowing.allowed_lateness)
 
 
