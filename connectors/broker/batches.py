@@ -1,0 +1,135 @@
+"""The batch extension ``headrace.broker.v1.Batches``: one Arrow batch under one lease.
+
+Requests are JSON objects. A Lease response is 4 bytes with the length of a JSON header, little
+end first, the header, and, unless no message came, an Arrow IPC stream with one record batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import TypeVar
+
+import msgspec
+import pyarrow as pa
+
+from connectors.broker import ackids, limits, rows, rules
+from connectors.broker.catalog import Catalog
+from connectors.broker.engine import Delivery, Engine
+from connectors.broker.errors import InvalidArgument
+from connectors.broker.state import Subscription
+
+__all__ = ["Batches"]
+
+
+class _LeaseRequest(msgspec.Struct, forbid_unknown_fields=True):
+    subscription: str
+    max_messages: int = 16_384
+    max_bytes: int = 16 << 20
+    ack_deadline_s: float = 60.0
+    wait_s: float = 1.0
+
+
+class _LeasesRequest(msgspec.Struct, forbid_unknown_fields=True):
+    leases: list[str]
+
+
+class _ExtendRequest(msgspec.Struct, forbid_unknown_fields=True):
+    leases: list[str]
+    ack_deadline_s: float = 60.0
+
+
+class _LeaseHeader(msgspec.Struct):
+    lease: str | None
+    messages: int
+    backlog: int
+    outstanding: int
+
+
+_Request = TypeVar("_Request")
+
+
+class Batches:
+    """The four methods; each takes and returns the bytes of the wire."""
+
+    def __init__(self, engine: Engine, catalog: Catalog) -> None:
+        self._engine = engine
+        self._catalog = catalog
+
+    async def lease(self, request: bytes) -> bytes:
+        """Lease a batch of the oldest messages; wait for the first if there is none."""
+        wanted = _parsed(request, _LeaseRequest)
+        subscription = self._catalog.subscription(wanted.subscription)
+        rules.check_positive("max_messages", wanted.max_messages)
+        rules.check_positive("max_bytes", wanted.max_bytes)
+        rules.check_lease_s("ack_deadline_s", wanted.ack_deadline_s)
+        delivery = await self._engine.lease_within(
+            min(wanted.wait_s, limits.LEASE_WAIT_S_MAX),
+            subscription,
+            min(wanted.max_messages, limits.LEASE_MESSAGES_MAX),
+            min(wanted.max_bytes, limits.LEASE_BYTES_MAX),
+            wanted.ack_deadline_s,
+        )
+        return _lease_response(subscription, delivery)
+
+    async def extend(self, request: bytes) -> bytes:
+        """Move the deadline of leases; say which of them hold no message any more."""
+        wanted = _parsed(request, _ExtendRequest)
+        rules.check_lease_s("ack_deadline_s", wanted.ack_deadline_s)
+        expired = []
+        for text, (each, lease) in zip(wanted.leases, self._resolved(wanted.leases), strict=True):
+            if each.backlog.holds(lease.positions, lease.generation).any():
+                seconds = wanted.ack_deadline_s
+                self._engine.extend(each, lease.positions, lease.generation, seconds)
+            else:
+                expired.append(text)
+        return msgspec.json.encode({"expired": expired})
+
+    async def acknowledge(self, request: bytes) -> bytes:
+        """Settle all messages of leases for good, whether expired or not."""
+        leases = self._resolved(_parsed(request, _LeasesRequest).leases)
+        await asyncio.gather(*(self._engine.ack(each, lease.positions) for each, lease in leases))
+        return b"{}"
+
+    async def release(self, request: bytes) -> bytes:
+        """Give the messages of leases back, to be delivered again at once."""
+        for each, lease in self._resolved(_parsed(request, _LeasesRequest).leases):
+            self._engine.extend(each, lease.positions, lease.generation, 0)
+        return b"{}"
+
+    def _resolved(self, leases: list[str]) -> list[tuple[Subscription, ackids.Lease]]:
+        parsed = [ackids.parse_lease(text) for text in leases]
+        return [
+            (self._engine.state.subscription_by_uid(each.subscription), each) for each in parsed
+        ]
+
+
+def _parsed(request: bytes, kind: type[_Request]) -> _Request:
+    try:
+        return msgspec.json.decode(request, type=kind)
+    except msgspec.MsgspecError as error:
+        raise InvalidArgument("request", f"{len(request)} bytes", f"{error}") from None
+
+
+def _lease_response(subscription: Subscription, delivery: Delivery | None) -> bytes:
+    backlog = subscription.backlog
+    if delivery is None:
+        return _framed(_LeaseHeader(None, 0, backlog.ready, backlog.leased), b"")
+    uid = subscription.created.uid
+    lease = ackids.pack_lease(uid, delivery.positions, delivery.generation)
+    header = _LeaseHeader(lease, delivery.positions.size, backlog.ready, backlog.leased)
+    return _framed(header, _stream(delivery.rows))
+
+
+def _framed(header: _LeaseHeader, body: bytes | memoryview) -> bytes:
+    head = msgspec.json.encode(header)
+    return b"".join((struct.pack("<I", len(head)), head, body))
+
+
+def _stream(stored: pa.RecordBatch) -> memoryview:
+    attempts = pa.nulls(stored.num_rows, rows.DELIVERED.field("delivery_attempt").type)
+    delivered = pa.RecordBatch.from_arrays([*stored.columns, attempts], schema=rows.DELIVERED)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.DELIVERED) as writer:
+        writer.write_batch(delivered)
+    return memoryview(sink.getvalue())

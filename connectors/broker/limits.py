@@ -1,0 +1,89 @@
+"""Every limit that the broker enforces: its value, its unit, where it comes from.
+
+"API" is the definition ``google/pubsub/v1/pubsub.proto``; "quotas" is
+https://cloud.google.com/pubsub/quotas#resource_limits; "ours" marks a choice of this broker where
+the service states no number.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ACK_DEADLINE_S_DEFAULT",
+    "ACK_DEADLINE_S_MAX",
+    "ACK_DEADLINE_S_MIN",
+    "ACK_REQUEST_BYTES_MAX",
+    "ATTRIBUTES_MAX",
+    "ATTRIBUTE_KEY_BYTES_MAX",
+    "ATTRIBUTE_VALUE_BYTES_MAX",
+    "DISK_RESERVE_BYTES",
+    "LEASE_BYTES_MAX",
+    "LEASE_MESSAGES_MAX",
+    "LEASE_WAIT_S_MAX",
+    "ORDERING_KEY_BYTES_MAX",
+    "PAGE_SIZE_DEFAULT",
+    "PAGE_SIZE_MAX",
+    "PUBLISH_BYTES_MAX",
+    "PUBLISH_MESSAGES_MAX",
+    "PULL_MESSAGES_MAX",
+    "PULL_WAIT_S",
+    "RECEIVE_BYTES_MAX",
+    "RESPONSE_BYTES_MAX",
+    "RETENTION_S_DEFAULT",
+    "RETENTION_S_MAX",
+    "RETENTION_S_MIN",
+    "SEGMENT_BYTES_MAX",
+]
+
+PUBLISH_BYTES_MAX = 10_000_000
+"""Bytes of one Publish request, as serialized (quotas); bounds the size of a message too."""
+PUBLISH_MESSAGES_MAX = 1_000
+"""Messages in one Publish request (quotas)."""
+ATTRIBUTES_MAX = 100
+"""Attributes of one message (quotas)."""
+ATTRIBUTE_KEY_BYTES_MAX = 256
+"""Bytes of an attribute's key, UTF-8 (quotas)."""
+ATTRIBUTE_VALUE_BYTES_MAX = 1_024
+"""Bytes of an attribute's value, UTF-8 (quotas)."""
+ORDERING_KEY_BYTES_MAX = 1_024
+"""Bytes of an ordering key, UTF-8 (quotas)."""
+
+ACK_REQUEST_BYTES_MAX = 524_288
+"""Bytes of one Acknowledge or ModifyAckDeadline request (quotas: 512 KiB)."""
+PULL_MESSAGES_MAX = 1_000
+"""Messages in one Pull response (quotas); a StreamingPull response holds no more either (ours)."""
+RESPONSE_BYTES_MAX = 10_000_000
+"""Bytes of messages in one Pull or StreamingPull response, unless the first is larger (ours)."""
+PULL_WAIT_S = 2.0
+"""Seconds that Pull waits for the first message: the API says a bounded time (ours)."""
+
+ACK_DEADLINE_S_DEFAULT = 10
+"""Seconds of a subscription's ack deadline where none is given (API)."""
+ACK_DEADLINE_S_MIN = 10
+"""Smallest ack deadline of a subscription or a stream, seconds (API)."""
+ACK_DEADLINE_S_MAX = 600
+"""Largest ack deadline, seconds (API)."""
+RETENTION_S_DEFAULT = 7 * 86_400
+"""Seconds that a subscription keeps an unacked message where nothing is given (API: 7 days)."""
+RETENTION_S_MIN = 600
+"""Shortest retention of a subscription, seconds (API: 10 minutes)."""
+RETENTION_S_MAX = 31 * 86_400
+"""Longest retention of a subscription, seconds (API: 31 days)."""
+
+PAGE_SIZE_DEFAULT = 100
+"""Resources in one page of a list where the request does not say (ours)."""
+PAGE_SIZE_MAX = 1_000
+"""Resources in one page of a list at most (ours)."""
+
+LEASE_MESSAGES_MAX = 65_536
+"""Messages in one lease of the batch extension (ours)."""
+LEASE_BYTES_MAX = 64 << 20
+"""Bytes of messages in one lease of the batch extension (ours)."""
+LEASE_WAIT_S_MAX = 60.0
+"""Seconds that a lease request may wait for the first message (ours)."""
+
+RECEIVE_BYTES_MAX = 64 << 20
+"""Bytes of a request that gRPC lets through, so that it is our own check that refuses (ours)."""
+SEGMENT_BYTES_MAX = 64 << 20
+"""Bytes after which the log begins a new segment (ours)."""
+DISK_RESERVE_BYTES = 16 << 20
+"""Free bytes below which Publish is refused, kept for acks and snapshots that free space (ours)."""

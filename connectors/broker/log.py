@@ -1,0 +1,253 @@
+"""What is on disk, how it gets there, how it recovers.
+
+The log is a directory of segments, numbered files of frames (``frame.py``). Each begins with a
+snapshot of the state. Recovery reads the segments in order, and every snapshot replaces all that
+came before except the places of the rows. So a segment whose rows nobody needs can be deleted,
+wherever it stands: its acks are in the next snapshot.
+
+Guarantees:
+- ``write`` returns after the disk has everything; if it raises, nothing of it will ever be seen.
+- A torn end is cut off on opening. A frame that was durable once and is not whole any more is an
+  error, never skipped.
+- One process at a time: a second one is refused by a lock that dies with its holder.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pyarrow as pa
+
+from connectors.broker import frame, limits
+from connectors.broker.errors import CorruptLog, DataDirInUse, Exhausted, Unavailable
+from connectors.broker.events import Event, Place, Snapshot
+
+__all__ = ["Entry", "Log"]
+
+Entry = tuple[Event, bytes | memoryview]
+"""An event and, for a publish, its rows."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Log:
+    """The log in a directory; ``write`` and ``rotate`` may run in one other thread.
+
+    Raises:
+        DataDirInUse: another process has it open.
+        OSError: the directory can't be made or written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._lock = _locked(directory)
+        self._segments: list[int] = []
+        self._file = -1
+        self.size_bytes = 0
+        self._maps: dict[int, pa.Buffer] = {}
+        self._live: Counter[int] = Counter()
+        self._broken: Unavailable | None = None
+
+    def recover(self) -> Iterator[Event]:
+        """Yield all events since the oldest snapshot, and open the log for writing at its end.
+
+        Raises:
+            CorruptLog: something that was durable is missing or changed.
+        """
+        self._segments = sorted(int(path.stem) for path in self._directory.glob("*.log"))
+        end = 0
+        for number in list(self._segments):
+            torn = yield from self._replay(number)
+            if torn is None:
+                end = self._path(number).stat().st_size
+            elif torn:
+                end = torn
+            else:
+                self._remove(number)
+        if self._segments:
+            self._open(end)
+        else:
+            self._begin(Snapshot(1, [], []))
+
+    def write(self, entries: list[Entry]) -> list[Place]:
+        """Append events and make them durable together; return where the payload of each is.
+
+        Raises:
+            Exhausted: the disk is full; nothing was written.
+            Unavailable: the log has failed.
+        """
+        if self._broken:
+            raise self._broken
+        pieces: list[bytes | memoryview] = []
+        places: list[Place] = []
+        end = self.size_bytes
+        for event, rows in entries:
+            header, payload, padding = frame.encode(event, rows, self.size_bytes)
+            places.append(Place(self._segments[-1], end + len(header), len(payload)))
+            pieces += (header, payload, padding)
+            end += len(header) + len(payload) + len(padding)
+        self._append(b"".join(pieces))
+        return places
+
+    def rotate(self, snapshot: Snapshot) -> None:
+        """Begin a new segment with a snapshot of everything written so far.
+
+        Raises:
+            Exhausted: the disk is full; the old segment stays in use.
+        """
+        self._begin(snapshot)
+
+    def payload(self, place: Place) -> pa.Buffer:
+        """Return the payload of a frame, in place."""
+        mapped = self._maps.get(place.segment)
+        if mapped is None or mapped.size < place.offset + place.size_bytes:
+            mapped = self._maps[place.segment] = self._map(place.segment)
+        return mapped.slice(place.offset, place.size_bytes)
+
+    def keep(self, place: Place) -> None:
+        """Count rows that are needed; they hold their segment."""
+        self._live[place.segment] += 1
+
+    def release(self, places: Iterable[Place]) -> None:
+        """Count rows that are not needed any more, and delete segments that hold no others."""
+        self._live -= Counter(place.segment for place in places)
+        for number in self._segments[:-1]:
+            if number not in self._live:
+                self._remove(number)
+
+    def check_room(self, size_bytes: int) -> None:
+        """Refuse what would eat into the reserve that acks and snapshots need to free space.
+
+        Raises:
+            Exhausted: there is too little room.
+        """
+        disk = os.statvfs(self._directory)
+        if disk.f_bavail * disk.f_frsize - size_bytes < limits.DISK_RESERVE_BYTES:
+            raise Exhausted(_full_text(self._directory))
+
+    def close(self) -> None:
+        """Let go of the files and of the lock."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._maps.clear()
+        os.close(self._lock)
+
+    def _replay(self, number: int) -> Generator[Event, None, int | None]:
+        """Yield the events of a segment; return where it is torn, or None if it is whole."""
+        data = memoryview(self._map(number))
+        at = 0
+        while (found := frame.decode(data, at, number)) is not None:
+            yield found.event
+            at = found.end
+        if 0 < at == len(data):
+            return None
+        later = frame.scan(data, at, number)
+        if number != self._segments[-1] or (later is not None and later.durable > at):
+            raise CorruptLog(
+                f"{self._path(number)} is corrupt at byte {at}: what was written there has changed."
+                " Restore the file from a backup; deleting it loses its messages"
+            )
+        return at
+
+    def _map(self, number: int) -> pa.Buffer:
+        path = str(self._path(number))
+        if os.path.getsize(path) == 0:
+            return pa.py_buffer(b"")
+        with pa.memory_map(path) as file:
+            return file.read_buffer()
+
+    def _open(self, end: int) -> None:
+        self._file = os.open(self._path(self._segments[-1]), os.O_RDWR | os.O_CLOEXEC)
+        os.ftruncate(self._file, end)
+        os.fsync(self._file)
+        self.size_bytes = end
+
+    def _begin(self, snapshot: Snapshot) -> None:
+        number = self._segments[-1] + 1 if self._segments else 1
+        path = self._path(number)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        data = b"".join(frame.encode(snapshot, b"", 0))
+        try:
+            _write_all(file, data, 0)
+            os.fsync(file)
+            _sync_directory(self._directory)
+        except OSError as error:
+            os.close(file)
+            path.unlink()
+            raise Exhausted(_full_text(self._directory)) from error
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self.size_bytes = file, len(data)
+        self._segments.append(number)
+
+    def _append(self, data: bytes) -> None:
+        try:
+            _write_all(self._file, data, self.size_bytes)
+        except OSError as error:
+            self._roll_back(error)
+        try:
+            os.fdatasync(self._file)
+        except OSError as error:
+            # What a failed sync has left on the disk is unknown, and a second one may lie.
+            self._fail(error)
+        self.size_bytes += len(data)
+
+    def _roll_back(self, cause: OSError) -> NoReturn:
+        try:
+            os.ftruncate(self._file, self.size_bytes)
+            os.fsync(self._file)
+        except OSError as error:
+            self._fail(error)
+        if cause.errno in _FULL:
+            raise Exhausted(_full_text(self._directory)) from cause
+        self._fail(cause)
+
+    def _fail(self, cause: OSError) -> NoReturn:
+        self._broken = Unavailable(
+            f"Writing to {self._directory} failed ({cause}); restart the broker when it is mended."
+        )
+        raise self._broken from cause
+
+    def _remove(self, number: int) -> None:
+        self._path(number).unlink()
+        self._segments.remove(number)
+        self._maps.pop(number, None)
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f"{number:020}.log"
+
+
+def _locked(directory: Path) -> int:
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise DataDirInUse(f"{directory} is in use by another broker; stop that one") from None
+    return lock
+
+
+def _write_all(file: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _full_text(directory: Path) -> str:
+    return f"The disk of {directory} is full; acknowledge messages or make room on it."

@@ -1,0 +1,73 @@
+"""Messages as Arrow rows: their schema, their size, the columns that the broker fills in."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+__all__ = ["DELIVERED", "STORED", "join", "plain_map", "sizes_bytes", "stored"]
+
+STORED = pa.schema(
+    [
+        pa.field("data", pa.binary()),
+        pa.field("attributes", pa.map_(pa.string(), pa.string())),
+        pa.field("message_id", pa.string()),
+        pa.field("publish_time", pa.timestamp("us", tz="UTC")),
+        pa.field("ordering_key", pa.string()),
+    ]
+)
+"""Columns of the rows in the log."""
+
+DELIVERED = STORED.append(pa.field("delivery_attempt", pa.int32()))
+"""Columns of the rows in a lease: those of ``STORED`` and the delivery attempt, null where the
+service would send 0 because the subscription has no dead-letter policy."""
+
+
+def stored(messages: pa.StructArray, first_id: int, time_us: int) -> pa.RecordBatch:
+    """Return the rows of published messages, with ids counted up from ``first_id``.
+
+    Args:
+        messages: structs of a decoded Publish request.
+        first_id: id of the first message.
+        time_us: publish time of all, microseconds since 1970.
+    """
+    data, attributes, _, _, ordering_key = messages.flatten()
+    count = len(messages)
+    ids = pa.array(np.arange(first_id, first_id + count)).cast(pa.string())
+    times = pa.array(np.full(count, time_us)).cast(STORED.field("publish_time").type)
+    columns = [data, plain_map(attributes), ids, times, ordering_key]
+    return pa.RecordBatch.from_arrays(columns, schema=STORED)
+
+
+def plain_map(attributes: pa.MapArray) -> pa.MapArray:
+    """Return the same map typed as in ``STORED``; decoded ones say that no value is null."""
+    return pa.MapArray.from_arrays(attributes.offsets, attributes.keys, attributes.items)
+
+
+def sizes_bytes(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    """Return the size of each message: data, attributes and ordering key, from offsets alone."""
+    sizes = _lengths(rows.column("data")) + _lengths(rows.column("ordering_key"))
+    attributes = rows.column("attributes")
+    entries = _offsets(attributes)
+    for texts in (attributes.keys, attributes.items):
+        sizes += np.diff(_offsets(texts, whole=True)[entries])
+    return sizes
+
+
+def join(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return the rows of all parts in one batch; of a single part without copying."""
+    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+
+
+def _lengths(column: pa.Array) -> npt.NDArray[np.int64]:
+    return np.diff(_offsets(column)).astype(np.int64)
+
+
+def _offsets(column: pa.Array, *, whole: bool = False) -> npt.NDArray[np.int32]:
+    """Return the offsets buffer of a column, of its slice unless ``whole``."""
+    buffer = column.buffers()[1]
+    if buffer is None or buffer.size == 0:
+        return np.zeros(len(column) + 1, np.int32)
+    offsets = np.frombuffer(buffer, np.int32)
+    return offsets if whole else offsets[column.offset : column.offset + len(column) + 1]

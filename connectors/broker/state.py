@@ -1,0 +1,315 @@
+"""The broker's decisions: topics, subscriptions, what may be created, delivered, forgotten.
+
+No input, no output, no clock, no threads. Durable facts come in as events, through ``apply``, and
+only after the log has them; replaying the log into an empty state gives the same state again.
+Leases are volatile: they are made on the backlogs directly and are gone after a restart.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from connectors.broker.backlog import Backlog, Positions
+from connectors.broker.errors import AlreadyExists, CorruptLog, NotFound
+from connectors.broker.events import (
+    Acked,
+    Block,
+    Event,
+    Place,
+    Published,
+    Snapshot,
+    SubscriptionCreated,
+    SubscriptionDeleted,
+    SubscriptionState,
+    TopicCreated,
+    TopicDeleted,
+    TopicState,
+)
+from connectors.broker.names import DELETED_TOPIC
+
+__all__ = ["State", "Subscription", "Topic"]
+
+
+@dataclass(eq=False)
+class Topic:
+    """A topic and where its messages are; ``blocks`` are those that somebody still needs."""
+
+    created: TopicCreated
+    end: int = 0
+    deleted: bool = False
+    blocks: list[Block] = field(default_factory=list)
+    subscriptions: dict[int, Subscription] = field(default_factory=dict)
+
+    @property
+    def shown_name(self) -> str:
+        """The name that its subscriptions show."""
+        return DELETED_TOPIC if self.deleted else self.created.name
+
+    def needed_from(self) -> int:
+        """Return the position below which no subscription needs anything."""
+        return min((each.backlog.base for each in self.subscriptions.values()), default=self.end)
+
+    def waiting(self) -> npt.NDArray[np.int64]:
+        """Return for each block how many deliveries it still has to serve."""
+        waiting = np.zeros(len(self.blocks), np.int64)
+        firsts = np.fromiter((block.first for block in self.blocks), np.int64)
+        counts = np.fromiter((block.messages for block in self.blocks), np.int64)
+        for each in self.subscriptions.values():
+            waiting += each.backlog.unacked_in(firsts, firsts + counts)
+        return waiting
+
+    def to_deliver(self) -> int:
+        """Return how many deliveries there are still to be, over all subscriptions."""
+        return sum(s.backlog.ready + s.backlog.leased for s in self.subscriptions.values())
+
+
+@dataclass(eq=False)
+class Subscription:
+    """A subscription and what it has still to deliver."""
+
+    created: SubscriptionCreated
+    topic: Topic
+    backlog: Backlog
+
+
+class State:
+    """All topics and subscriptions of a broker."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self.next_id = 1
+        self.topics: dict[str, Topic] = {}
+        self.subscriptions: dict[str, Subscription] = {}
+        self._topics_by_uid: dict[int, Topic] = {}
+        self._subscriptions_by_uid: dict[int, Subscription] = {}
+        self._touched: dict[int, Topic] = {}
+
+    def topic(self, name: str) -> Topic:
+        """Return the topic of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if name not in self.topics:
+            raise NotFound(f"Topic {name} does not exist; create it first.")
+        return self.topics[name]
+
+    def subscription(self, name: str) -> Subscription:
+        """Return the subscription of that name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if name not in self.subscriptions:
+            raise NotFound(f"Subscription {name} does not exist; create it first.")
+        return self.subscriptions[name]
+
+    def subscription_by_uid(self, uid: int) -> Subscription:
+        """Return the subscription of that number.
+
+        Raises:
+            NotFound: it was deleted, or never existed.
+        """
+        if uid not in self._subscriptions_by_uid:
+            raise NotFound("The subscription of this lease does not exist any more.")
+        return self._subscriptions_by_uid[uid]
+
+    def subscriptions_of(self, topic_uid: int) -> list[Subscription]:
+        """Return the subscriptions of a topic, by its number; none if it is gone."""
+        topic = self._topics_by_uid.get(topic_uid)
+        return list(topic.subscriptions.values()) if topic else []
+
+    def places(self) -> Iterator[Place]:
+        """Yield where the rows are that somebody still needs."""
+        for topic in self._topics_by_uid.values():
+            yield from (block.place for block in topic.blocks)
+
+    def check_topic_is_new(self, name: str) -> None:
+        """Refuse the name of an existing topic.
+
+        Raises:
+            AlreadyExists: it is taken.
+        """
+        if name in self.topics:
+            raise AlreadyExists(f"Topic {name} exists already.")
+
+    def check_subscription_is_new(self, name: str) -> None:
+        """Refuse the name of an existing subscription.
+
+        Raises:
+            AlreadyExists: it is taken.
+        """
+        if name in self.subscriptions:
+            raise AlreadyExists(f"Subscription {name} exists already.")
+
+    def apply(self, event: Event) -> bool:
+        """Take a durable event into the state; return False if what it was about is gone."""
+        match event:
+            case Published():
+                return self._published(event)
+            case Acked(uid=uid, positions=positions):
+                return self._acked(uid, positions)
+            case TopicCreated():
+                self._add_topic(Topic(event))
+            case SubscriptionCreated():
+                topic = self._topics_by_uid[event.topic_uid]
+                self._add_subscription(Subscription(event, topic, Backlog(topic.end)))
+            case TopicDeleted(uid=uid):
+                return self._delete_topic(uid)
+            case SubscriptionDeleted(uid=uid):
+                return self._delete_subscription(uid)
+            case Snapshot():
+                self._restore(event)
+        return True
+
+    def snapshot(self) -> Snapshot:
+        """Return everything durable but the rows."""
+        return Snapshot(
+            self.next_id,
+            [TopicState(t.created, t.deleted, t.end) for t in self._topics_by_uid.values()],
+            [
+                SubscriptionState(s.created, s.backlog.base, s.backlog.acked())
+                for s in self.subscriptions.values()
+            ],
+        )
+
+    def expire(self, now_s: float) -> list[Subscription]:
+        """End the leases whose deadline has passed; return the subscriptions that had some."""
+        return [each for each in self.subscriptions.values() if each.backlog.expire(now_s)]
+
+    def expiry_s(self) -> float:
+        """Return when ``expire`` has something to do next, at the earliest."""
+        times = (each.backlog.expiry_s for each in self.subscriptions.values())
+        return min(times, default=float("inf"))
+
+    def forget(self, now_us: int) -> None:
+        """Drop what is older than the retention of its subscription.
+
+        Args:
+            now_us: the time, microseconds since 1970.
+        """
+        for each in self.subscriptions.values():
+            oldest_us = now_us - each.created.retention_s * 1_000_000
+            for block in each.topic.blocks:
+                if block.time_us >= oldest_us:
+                    break
+                each.backlog.drop_before(block.first + block.messages)
+                self._touch(each.topic)
+
+    def oldest_us(self) -> float:
+        """Return when ``forget`` has something to do next, microseconds since 1970."""
+        times = (
+            each.topic.blocks[0].time_us + each.created.retention_s * 1_000_000
+            for each in self.subscriptions.values()
+            if each.topic.blocks
+        )
+        return min(times, default=float("inf"))
+
+    def reclaim(self) -> list[Place]:
+        """Let go of the blocks below what is needed; return where they were.
+
+        It looks only at topics that something happened to since the last time.
+        """
+        freed: list[Place] = []
+        for topic in self._touched.values():
+            needed = topic.needed_from()
+            count = bisect_right(
+                topic.blocks, needed, key=lambda block: block.first + block.messages
+            )
+            freed += [block.place for block in topic.blocks[:count]]
+            del topic.blocks[:count]
+            if topic.deleted and not topic.subscriptions:
+                self._topics_by_uid.pop(topic.created.uid, None)
+        self._touched.clear()
+        return freed
+
+    def sweep(self) -> list[Place]:
+        """Let go of every block whose messages are all acked, also behind older unacked ones."""
+        freed: list[Place] = []
+        for topic in self._topics_by_uid.values():
+            waiting = topic.waiting()
+            freed += [b.place for b, n in zip(topic.blocks, waiting, strict=True) if not n]
+            topic.blocks = [b for b, n in zip(topic.blocks, waiting, strict=True) if n]
+        return freed
+
+    def check_complete(self) -> None:
+        """Check after recovery that the rows of every message to deliver were found.
+
+        Raises:
+            CorruptLog: some are missing.
+        """
+        for topic in self._topics_by_uid.values():
+            lacking = topic.to_deliver() - int(topic.waiting().sum())
+            if lacking:
+                raise CorruptLog(
+                    f"{lacking} messages of topic {topic.created.name} are in no segment;"
+                    " a segment file was removed"
+                )
+
+    def _published(self, event: Published) -> bool:
+        self.next_id = max(self.next_id, event.first_id + event.count)
+        topic = self._topics_by_uid.get(event.topic_uid)
+        if topic is None or topic.deleted or event.place is None:
+            return False
+        topic.blocks.append(Block(topic.end, event.count, event.time_us, event.place))
+        topic.end += event.count
+        self._touch(topic)
+        for subscription in topic.subscriptions.values():
+            subscription.backlog.extend_to(topic.end)
+        return True
+
+    def _acked(self, uid: int, positions: Positions) -> bool:
+        subscription = self._subscriptions_by_uid.get(uid)
+        if subscription is None:
+            return False
+        subscription.backlog.ack(positions)
+        self._touch(subscription.topic)
+        return True
+
+    def _touch(self, topic: Topic) -> None:
+        self._touched[topic.created.uid] = topic
+
+    def _add_topic(self, topic: Topic) -> None:
+        self._touch(topic)
+        self._topics_by_uid[topic.created.uid] = topic
+        if not topic.deleted:
+            self.topics[topic.created.name] = topic
+
+    def _add_subscription(self, subscription: Subscription) -> None:
+        created = subscription.created
+        self.subscriptions[created.name] = subscription
+        self._subscriptions_by_uid[created.uid] = subscription
+        subscription.topic.subscriptions[created.uid] = subscription
+
+    def _delete_topic(self, uid: int) -> bool:
+        topic = self._topics_by_uid[uid]
+        topic.deleted = True
+        self._touch(topic)
+        return self.topics.pop(topic.created.name, None) is not None
+
+    def _delete_subscription(self, uid: int) -> bool:
+        subscription = self._subscriptions_by_uid.pop(uid)
+        del subscription.topic.subscriptions[uid]
+        self._touch(subscription.topic)
+        del self.subscriptions[subscription.created.name]
+        return True
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        """Replace all but the rows, which earlier segments may hold."""
+        blocks = {uid: topic.blocks for uid, topic in self._topics_by_uid.items()}
+        self._clear()
+        self.next_id = snapshot.next_id
+        for saved in snapshot.topics:
+            known = blocks.get(saved.created.uid, [])
+            self._add_topic(Topic(saved.created, saved.end, saved.deleted, known))
+        for each in snapshot.subscriptions:
+            topic = self._topics_by_uid[each.created.topic_uid]
+            backlog = Backlog.restored(each.base, topic.end, each.acked)
+            self._add_subscription(Subscription(each.created, topic, backlog))
