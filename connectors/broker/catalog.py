@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
-from google.pubsub_v1.types import pubsub
 
-from connectors.broker import limits
+from connectors.broker import limits, schema
 from connectors.broker.engine import Engine
 from connectors.broker.errors import InvalidArgument, Unsupported
 from connectors.broker.events import (
@@ -85,13 +84,13 @@ class Catalog:
         """List the topics of a project by name."""
         names, token = _page(_of_project(self._state.topics, request.project), request)
         topics = [_shown_topic(self._state.topics[name].created) for name in names]
-        return pubsub.ListTopicsResponse.pb()(topics=topics, next_page_token=token)
+        return schema.message("ListTopicsResponse")(topics=topics, next_page_token=token)
 
     async def list_topic_subscriptions(self, request: Any) -> Any:
         """List the names of a topic's subscriptions."""
         attached = self.topic(request.topic).subscriptions.values()
         names, token = _page([each.created.name for each in attached], request)
-        response = pubsub.ListTopicSubscriptionsResponse.pb()
+        response = schema.message("ListTopicSubscriptionsResponse")
         return response(subscriptions=names, next_page_token=token)
 
     async def delete_topic(self, request: Any) -> Any:
@@ -124,7 +123,9 @@ class Catalog:
         """List the subscriptions of a project by name."""
         names, token = _page(_of_project(self._state.subscriptions, request.project), request)
         shown = [_shown(self._state.subscriptions[name]) for name in names]
-        return pubsub.ListSubscriptionsResponse.pb()(subscriptions=shown, next_page_token=token)
+        return schema.message("ListSubscriptionsResponse")(
+            subscriptions=shown, next_page_token=token
+        )
 
     async def delete_subscription(self, request: Any) -> Any:
         """Delete a subscription and its backlog."""
@@ -147,7 +148,7 @@ def _refuse_unsupported(resource: Any, supported: set[str]) -> None:
     """Refuse what would be stored and never act: silence would be worse."""
     for field, value in resource.ListFields():
         # An empty push_config says pull, an expiration_policy without ttl says never: both hold.
-        vacuous = field.name in ("push_config", "expiration_policy") and not value.ListFields()
+        vacuous = field.name in ("push_config", "expiration_policy") and not value
         if field.name not in supported and not vacuous:
             raise Unsupported(
                 f"{field.name} is not supported by this broker yet; create {resource.name}"
@@ -190,21 +191,18 @@ def _page(names: list[str], request: Any) -> tuple[list[str], str]:
 
 
 def _shown_topic(created: TopicCreated) -> Any:
-    return pubsub.Topic.pb()(
-        name=created.name, labels=created.labels, state=pubsub.Topic.State.ACTIVE
-    )
+    return schema.message("Topic")(name=created.name, labels=created.labels, state=schema.ACTIVE)
 
 
 def _shown(subscription: Subscription) -> Any:
     created = subscription.created
-    shown = pubsub.Subscription.pb()(
+    shown = schema.message("Subscription")(
         name=created.name,
         topic=subscription.topic.shown_name,
         ack_deadline_seconds=created.ack_deadline_s,
         labels=created.labels,
-        state=pubsub.Subscription.State.ACTIVE,
+        state=schema.ACTIVE,
     )
     shown.message_retention_duration.seconds = created.retention_s
-    shown.expiration_policy.SetInParent()
-    shown.push_config.SetInParent()
+    shown.push_config = shown.expiration_policy = b""  # pull, never
     return shown

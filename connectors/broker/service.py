@@ -12,9 +12,8 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
-from google.pubsub_v1.types import pubsub
 
-from connectors.broker import ackids, limits, rules, wire
+from connectors.broker import ackids, limits, rules, schema, wire
 from connectors.broker.batches import Batches
 from connectors.broker.catalog import Catalog
 from connectors.broker.engine import Engine
@@ -56,25 +55,23 @@ class Router(grpc.GenericRpcHandler):
         publisher, subscriber = "/google.pubsub.v1.Publisher/", "/google.pubsub.v1.Subscriber/"
         extension = "/headrace.broker.v1.Batches/"
         unary: dict[str, Unary] = {
-            publisher + "CreateTopic": _typed(catalog.create_topic, pubsub.Topic),
-            publisher + "GetTopic": _typed(catalog.get_topic, pubsub.GetTopicRequest),
-            publisher + "ListTopics": _typed(catalog.list_topics, pubsub.ListTopicsRequest),
+            publisher + "CreateTopic": _typed(catalog.create_topic, "Topic"),
+            publisher + "GetTopic": _typed(catalog.get_topic, "GetTopicRequest"),
+            publisher + "ListTopics": _typed(catalog.list_topics, "ListTopicsRequest"),
             publisher + "ListTopicSubscriptions": _typed(
-                catalog.list_topic_subscriptions, pubsub.ListTopicSubscriptionsRequest
+                catalog.list_topic_subscriptions, "ListTopicSubscriptionsRequest"
             ),
-            publisher + "DeleteTopic": _typed(catalog.delete_topic, pubsub.DeleteTopicRequest),
+            publisher + "DeleteTopic": _typed(catalog.delete_topic, "DeleteTopicRequest"),
             publisher + "Publish": self._publish,
-            subscriber + "CreateSubscription": _typed(
-                catalog.create_subscription, pubsub.Subscription
-            ),
+            subscriber + "CreateSubscription": _typed(catalog.create_subscription, "Subscription"),
             subscriber + "GetSubscription": _typed(
-                catalog.get_subscription, pubsub.GetSubscriptionRequest
+                catalog.get_subscription, "GetSubscriptionRequest"
             ),
             subscriber + "ListSubscriptions": _typed(
-                catalog.list_subscriptions, pubsub.ListSubscriptionsRequest
+                catalog.list_subscriptions, "ListSubscriptionsRequest"
             ),
             subscriber + "DeleteSubscription": _typed(
-                catalog.delete_subscription, pubsub.DeleteSubscriptionRequest
+                catalog.delete_subscription, "DeleteSubscriptionRequest"
             ),
             subscriber + "Pull": self._pull,
             subscriber + "Acknowledge": self._acknowledge,
@@ -168,9 +165,9 @@ async def _abort(context: Any, error: Exception) -> Any:
     return await context.abort(grpc.StatusCode.INTERNAL, f"The broker has failed: {error!r}")
 
 
-def _typed(method: Callable[[Any], Awaitable[Any]], request_type: Any) -> Unary:
+def _typed(method: Callable[[Any], Awaitable[Any]], request_type: str) -> Unary:
     """Let a method of the catalog take and return bytes."""
-    parse = request_type.pb().FromString
+    parse = schema.message(request_type).FromString
 
     async def call(request: bytes) -> bytes:
         try:

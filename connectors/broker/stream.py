@@ -9,9 +9,8 @@ from typing import Any
 import grpc
 import pyarrow as pa
 import pyarrow.compute as pc
-from google.pubsub_v1.types import pubsub
 
-from connectors.broker import ackids, limits, rules, wire
+from connectors.broker import ackids, limits, rules, schema, wire
 from connectors.broker.catalog import Catalog
 from connectors.broker.engine import Engine
 from connectors.broker.errors import InvalidArgument, NotFound
@@ -20,7 +19,9 @@ __all__ = ["Stream"]
 
 _owners = count(1)
 _KEEP_ALIVE_VERSION = 1
-_PROPERTIES = pubsub.StreamingPullResponse.pb()(subscription_properties={}).SerializeToString()
+_PROPERTIES = schema.message("StreamingPullResponse")(
+    subscription_properties=b""  # neither ordered nor exactly once
+).SerializeToString()
 _UNLIMITED = 1 << 62
 _FIRST_ONLY = ("subscription", "max_outstanding_messages", "max_outstanding_bytes",
                "protocol_version")  # fmt: skip

@@ -6,10 +6,9 @@ from functools import cache
 from typing import Any
 
 import pyarrow as pa
-from google.pubsub_v1.types import pubsub as messages
 from ptars import HandlerPool, PtarsConfig
 
-from connectors.broker import ackids
+from connectors.broker import ackids, schema
 from connectors.broker.engine import Delivery
 from connectors.broker.errors import InvalidArgument
 
@@ -18,13 +17,12 @@ __all__ = ["decode", "encode_delivery", "encode_publish"]
 
 @cache
 def _handler(name: str) -> Any:
-    descriptor = getattr(messages, name).pb().DESCRIPTOR
-    return _pool().get_for_message(descriptor)
+    return _pool().get_for_message(schema.message(name).DESCRIPTOR)
 
 
 @cache
 def _pool() -> HandlerPool:
-    file = messages.PublishRequest.pb().DESCRIPTOR.file
+    file = schema.message("PublishRequest").DESCRIPTOR.file
     return HandlerPool([file], PtarsConfig(timestamp_unit="us"))
 
 
