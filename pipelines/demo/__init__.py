@@ -1,0 +1,1 @@
+"""The demo: a year of flights through the broker into a Parquet lake (``make demo``)."""

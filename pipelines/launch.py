@@ -1,0 +1,149 @@
+"""The launcher: a command line becomes Params, a graph, a run and an exit code.
+
+    0         the run succeeded
+    1         the run failed; nothing was acknowledged, so that nothing is lost
+    2         the command line can't be used; nothing was started
+    130, 143  stopped by Ctrl-C or SIGTERM; as 1
+
+On a bounded runner the run commits as a whole: files become visible and messages are
+acknowledged when everything has succeeded. On other runners the runner commits.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import re
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, NoReturn
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from connectors.ledger import Commit
+from connectors.run import Limits, Run
+from pipelines.interrupt import Interrupted, interruptible
+from pipelines.params import Parser, help_text, parse_flags
+from pipelines.progress import Progress
+from runners import direct
+from transforms import errors
+
+__all__ = ["beam_parser", "main", "original_error", "run_bounded", "status"]
+
+_log = logging.getLogger("headrace")
+
+Build = Callable[[beam.Pipeline], Any]
+
+
+def main(module_name: str) -> NoReturn:
+    """Run a pipeline module with this process's command line, and exit.
+
+    Args:
+        module_name: importable name, so that no class is pickled as ``__main__``'s.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    sys.exit(status(importlib.import_module(module_name), sys.argv[1:]))
+
+
+def status(module: ModuleType, argv: Sequence[str]) -> int:
+    """Run a pipeline module with a command line; return the exit code."""
+    if {"--help", "-h"} & set(argv):
+        print(help_text(module.Params, module.__name__, module.__doc__ or ""))
+        return 0
+    try:
+        _launch(module, argv)
+    except errors.ConfigError as error:
+        return _complain(error, 2)
+    except errors.HeadraceError as error:
+        return _complain(error, 1)
+    except Interrupted as stop:
+        return _complain(f"stopped by {stop.name}; nothing was acknowledged", stop.status)
+    return 0
+
+
+def _complain(problem: object, code: int) -> int:
+    print(f"error: {problem}", file=sys.stderr)
+    return code
+
+
+def _launch(module: ModuleType, argv: Sequence[str]) -> None:
+    params, rest = parse_flags(module.Params, argv, beam_parser())
+    options = PipelineOptions(rest)
+
+    def build(pipeline: beam.Pipeline) -> None:
+        module.build(pipeline, params)
+
+    if (options.view_as(StandardOptions).runner or "DirectRunner") in direct.NAMES:
+        limits = Limits(getattr(params, "max_messages", None), getattr(params, "max_seconds", None))
+        run_bounded(build, rest, limits)
+    else:
+        _run_elsewhere(build, options)
+
+
+def beam_parser() -> Parser:
+    """Return a parser that knows every option of Beam."""
+    parser = Parser()
+    classes = [PipelineOptions]
+    for options_class in classes:
+        classes.extend(options_class.__subclasses__())
+        options_class._add_argparse_args(parser)
+    return parser
+
+
+def run_bounded(
+    build: Build, beam_argv: Sequence[str] = (), limits: Limits | None = None
+) -> Commit:
+    """Run a graph on this machine until its sources are drained, and commit it as a whole.
+
+    Args:
+        build: adds the steps to the pipeline that it is given.
+        beam_argv: options for Beam.
+        limits: where reading stops although the backlog may hold more.
+
+    Guarantees:
+        Nothing is visible and nothing is acknowledged unless the whole graph has succeeded.
+        Killed at any moment and started again, it has lost nothing and repeats nothing.
+
+    Raises:
+        HeadraceError: what a step raised, or a PermanentError with the step's traceback.
+    """
+    with interruptible(), Progress() as progress, Run(limits or Limits()) as run:
+        pipeline = beam.Pipeline(
+            runner=direct.bounded_runner(), options=PipelineOptions([*beam_argv, *run.options()])
+        )
+        build(pipeline)
+        _execute(pipeline)
+        return run.commit(dict(progress.totals))
+
+
+def _execute(pipeline: beam.Pipeline) -> None:
+    # Beam logs whatever a step raises, several times over; the user gets it once, from us.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    try:
+        pipeline.run().wait_until_finish()
+    except RuntimeError as error:
+        raise original_error(str(error)) from error
+
+
+def original_error(text: str) -> errors.HeadraceError:
+    """Return the error of ours that a step raised, from the text that Beam makes of it.
+
+    Between Beam's worker and its runner an exception is only text: its traceback.
+    """
+    found = re.findall(
+        r"transforms\.errors\.(\w+): (.*?)(?: \[while running '(.*?)'\])*$", text, re.M
+    )
+    if not found:
+        return errors.PermanentError(f"a step failed:\n{text.strip()}")
+    name, message, step = found[-1]
+    kind = errors.TransientError if name == "TransientError" else errors.PermanentError
+    return kind(f"{message} (in step {step})" if step else message)
+
+
+def _run_elsewhere(build: Build, options: PipelineOptions) -> None:
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline)
+    pipeline.run().wait_until_finish()

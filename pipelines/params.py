@@ -1,0 +1,224 @@
+"""Parameters of a pipeline: one dataclass gives the flags, the help and the validation.
+
+A pipeline declares its parameters once::
+
+    @dataclass(frozen=True, kw_only=True)
+    class Params:
+        subscription: str = param(SUBSCRIPTION, "Subscription to read from.")
+        window: Window = param(window_kind, "...", default="fixed:1m")
+
+Each field has a ``Kind``, which reads the text of the flag and states its rule. Defaults are
+texts too and pass through the same rule, so that a bad default can't hide.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from transforms.errors import ConfigError
+
+__all__ = [
+    "ExactlyOneOf",
+    "Kind",
+    "Parser",
+    "Spec",
+    "help_text",
+    "param",
+    "parse_flags",
+    "specs",
+    "validated",
+]
+
+P = TypeVar("P")
+_METADATA_KEY = "headrace.param"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a flag's text may be: ``parse`` returns the value or raises ConfigError."""
+
+    name: str
+    parse: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One parameter as declared: all that flags, help and metadata are derived from."""
+
+    kind: Kind
+    help: str
+    example: str
+    default: str | None
+    required: bool
+    group: str
+    name: str = ""
+
+    @property
+    def flag(self) -> str:
+        """The flag on the command line."""
+        return f"--{self.name}"
+
+
+@dataclass(frozen=True)
+class ExactlyOneOf:
+    """A rule of a Params class: exactly one of these parameters must be given."""
+
+    names: tuple[str, ...]
+
+    def check(self, given: Iterable[str]) -> None:
+        """Raise ConfigError unless exactly one of the names was given."""
+        found = sorted(set(self.names) & set(given))
+        if len(found) != 1:
+            flags = " or ".join(f"--{name}" for name in self.names)
+            raise ConfigError(
+                flags,
+                " and ".join(found) or None,
+                "exactly one of them must be given",
+                f"Give either {flags}",
+            )
+
+
+def param(
+    kind: Kind,
+    help: str,  # noqa: A002 - the word that argparse uses as well
+    *,
+    example: str = "",
+    default: str | None = None,
+    required: bool | None = None,
+    group: str = "Pipeline",
+) -> Any:
+    """Declare a parameter as the default of a dataclass field.
+
+    Args:
+        kind: reads and checks the text.
+        help: one or two sentences for the user.
+        example: a value that would be accepted.
+        default: the text that counts when the flag is absent; None makes the value None.
+        required: by default, a parameter without a default is required.
+        group: heading under which the help lists it.
+    """
+    needed = default is None if required is None else required
+    spec = Spec(kind, help, example, default, needed, group)
+    metadata = {_METADATA_KEY: spec}
+    if needed:
+        return dataclasses.field(metadata=metadata)
+    value = None if default is None else kind.parse(default)
+    return dataclasses.field(default=value, metadata=metadata)
+
+
+def specs(params_class: type) -> list[Spec]:
+    """Return the parameters of a Params class in the order of their declaration."""
+    return [
+        dataclasses.replace(field.metadata[_METADATA_KEY], name=field.name)
+        for field in dataclasses.fields(params_class)
+        if _METADATA_KEY in field.metadata
+    ]
+
+
+def validated(params_class: type[P], texts: Mapping[str, str]) -> P:
+    """Return the parameters made from texts by name.
+
+    Raises:
+        ConfigError: a value breaks the rule of its kind, a required parameter is missing, or a
+            rule of the class is broken.
+    """
+    for rule in getattr(params_class, "RULES", ()):
+        rule.check(texts)
+    values = {}
+    for spec in specs(params_class):
+        if spec.name in texts:
+            values[spec.name] = _parsed(spec, texts[spec.name])
+        elif spec.required:
+            raise ConfigError(spec.flag, None, "is required", _fix(spec))
+    return params_class(**values)
+
+
+def _parsed(spec: Spec, text: str) -> Any:
+    try:
+        return spec.kind.parse(text)
+    except ConfigError as error:
+        # The kind knows the rule, only we know which flag broke it.
+        raise ConfigError(spec.flag, text, error.rule, error.fix) from error
+
+
+def _fix(spec: Spec) -> str:
+    return f"Give for example {spec.flag}={spec.example}" if spec.example else f"Give {spec.flag}"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are ConfigErrors and that knows no abbreviations."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise ConfigError("command line", None, message, "See --help")
+
+
+def parse_flags(
+    params_class: type[P], argv: Sequence[str], other: Parser | None = None
+) -> tuple[P, list[str]]:
+    """Read the flags of a pipeline and leave the others.
+
+    Args:
+        params_class: the pipeline's Params.
+        argv: the command line without the program's name.
+        other: knows the flags that someone else will read, such as Beam's.
+
+    Returns:
+        The parameters, and the arguments that belong to other flags.
+
+    Raises:
+        ConfigError: as ``validated``, or an argument is unknown to everyone.
+    """
+    own = Parser()
+    for spec in specs(params_class):
+        own.add_argument(spec.flag, default=argparse.SUPPRESS)
+    texts, rest = own.parse_known_args(list(argv))
+    other = other or Parser()
+    _, unknown = other.parse_known_args(rest)
+    if unknown:
+        raise _unknown(unknown[0], [*own._option_string_actions, *other._option_string_actions])
+    return validated(params_class, vars(texts)), rest
+
+
+def _unknown(argument: str, flags: Sequence[str]) -> ConfigError:
+    flag, _, value = argument.partition("=")
+    if not flag.startswith("-"):
+        return ConfigError(
+            "command line", argument, "belongs to no flag", "Write --flag=value without blanks"
+        )
+    close = difflib.get_close_matches(flag, flags, n=1)
+    fix = f"Did you mean {close[0]}?" if close else "See --help for the flags that exist"
+    return ConfigError(flag, value or None, "is not a known flag", fix)
+
+
+def help_text(params_class: type, program: str, about: str) -> str:
+    """Return the help page: usage, then the parameters by group with rule and default."""
+    groups: dict[str, list[Spec]] = {}
+    for spec in specs(params_class):
+        groups.setdefault(spec.group, []).append(spec)
+    lines = [f"usage: python -m {program} [flags] [Beam options]", "", inspect.cleandoc(about)]
+    for group, members in groups.items():
+        lines += ["", f"{group}:"]
+        for spec in members:
+            lines += _help_entry(spec)
+    return "\n".join(lines)
+
+
+def _help_entry(spec: Spec) -> list[str]:
+    notes = ["required" if spec.required else ""]
+    notes.append(f"default: {spec.default}" if spec.default is not None else "")
+    notes.append(f"example: {spec.example}" if spec.example else "")
+    note = "; ".join(filter(None, notes))
+    text = f"{spec.help} ({note})" if note else spec.help
+    wrapped = textwrap.wrap(text, width=88, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return [f"  {spec.flag} {spec.kind.name}", *wrapped]

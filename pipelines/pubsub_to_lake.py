@@ -1,0 +1,201 @@
+"""Read JSON messages from Pub/Sub and keep each of them once in a Parquet lake.
+
+Payloads become typed columns, rows are windowed by event time, repeated events are dropped, and
+each window is written to Parquet files in Hive-style folders. What can't be parsed or has no
+event time goes to the dead-letter folder, with its reason and the whole message.
+
+On the DirectRunner the pipeline drains the backlog of the subscription, commits and ends;
+killed before that, it has lost and repeated nothing. All options of Beam can be given too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.transforms.trigger import TriggerFn
+from apache_beam.transforms.window import FixedWindows
+
+from connectors import dead_letter, lake, pubsub
+from pipelines import kinds, launch
+from pipelines.params import ExactlyOneOf, param
+from transforms.batch import Batch
+from transforms.dedup import Deduplicate
+from transforms.field import Field, column
+from transforms.message import MESSAGE
+from transforms.parse import Parse
+from transforms.project import Project
+from transforms.windows import Windowing, Windows
+
+__all__ = ["Params", "build"]
+
+DEAD_LETTER_WINDOW_S = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """Parameters of the pipeline; see ``--help``."""
+
+    RULES: ClassVar = (ExactlyOneOf(("subscription", "topic")),)
+
+    subscription: str | None = param(
+        kinds.SUBSCRIPTION,
+        "Subscription to read from; its backlog is part of the input.",
+        example="projects/my-project/subscriptions/flights",
+        required=False,
+        group="Source",
+    )
+    topic: str | None = param(
+        kinds.TOPIC,
+        "Topic to read from, through a temporary subscription: only what is published from the "
+        "start of the run on.",
+        example="projects/my-project/topics/flights",
+        required=False,
+        group="Source",
+    )
+    max_messages: int | None = param(
+        kinds.COUNT,
+        "Stop reading after this many messages (DirectRunner).",
+        required=False,
+        group="Source",
+    )
+    max_seconds: float | None = param(
+        kinds.DURATION,
+        "Stop reading after this time (DirectRunner).",
+        example="5m",
+        required=False,
+        group="Source",
+    )
+    schema: pa.Schema = param(
+        kinds.SCHEMA_FILE,
+        "JSON file with the columns of the payload in BigQuery's schema form.",
+        example="flights.json",
+        group="Rows",
+    )
+    event_time: Field = param(
+        kinds.FIELD,
+        "Where a row's event time is: a column, attribute:NAME or message:publish_time.",
+        default="message:publish_time",
+        group="Rows",
+    )
+    dedup_by: tuple[Field, ...] = param(
+        kinds.FIELDS,
+        "What makes an event the same: columns, attribute:NAME or message:message_id.",
+        default="message:message_id",
+        group="Rows",
+    )
+    dedup_horizon: float = param(
+        kinds.DURATION,
+        "How long a repeated event is recognised, in event time.",
+        default="1d",
+        group="Rows",
+    )
+    window: Windows = param(
+        kinds.WINDOW,
+        "Windows of event time: fixed:SIZE, sliding:SIZE/PERIOD or session:GAP.",
+        default="fixed:1h",
+        group="Rows",
+    )
+    allowed_lateness: float = param(
+        kinds.DURATION,
+        "How long after its window a late row is still written, to a file of its own.",
+        default="1d",
+        group="Rows",
+    )
+    trigger: TriggerFn = param(
+        kinds.TRIGGER,
+        "When a window is written: at_watermark, or early:DURATION for files before that.",
+        default="at_watermark",
+        group="Rows",
+    )
+    output: str = param(
+        kinds.FOLDER,
+        "Folder of the lake.",
+        example="./lake or gs://my-bucket/lake",
+        group="Lake",
+    )
+    dead_letter: str = param(
+        kinds.FOLDER,
+        "Folder for what was rejected; not inside the lake.",
+        example="./dead_letters or gs://my-bucket/dead_letters",
+        group="Lake",
+    )
+    partition_by: tuple[lake.Partition, ...] = param(
+        kinds.PARTITIONS,
+        "Folders within the lake, outermost first: a column, or year, month, date, hour or "
+        "minute(COLUMN).",
+        example="date(departure),carrier",
+        default="",
+        group="Lake",
+    )
+    shards: int = param(
+        kinds.COUNT,
+        "Parallel parts of de-duplication and of each window; each part writes a file.",
+        default="1",
+        group="Lake",
+    )
+
+
+def build(pipeline: beam.Pipeline, params: Params) -> None:
+    """Add the steps to a pipeline."""
+    messages = pipeline | "Read" >> pubsub.Read(
+        subscription=params.subscription, topic=params.topic
+    )
+    parsed = messages | "Parse" >> Parse(params.schema)
+    windowed = parsed.ok | "Window" >> Windowing(
+        params.window,
+        params.event_time,
+        allowed_lateness_s=params.allowed_lateness,
+        trigger=params.trigger,
+    )
+    rows = windowed.ok | "Deduplicate" >> _Unique(params)
+    rows | "Write" >> lake.Write(
+        params.output, partition_by=params.partition_by, shards=params.shards
+    )
+    rejected = (parsed.dead, windowed.dead) | "Rejected" >> beam.Flatten()
+    rejected | "DeadLetter" >> _DeadLetter(params.dead_letter)
+
+
+class _Unique(beam.PTransform):
+    """De-duplicate on keys taken from the row or its message, and let go of the message.
+
+    No step from here on rejects rows, so that payloads need not ride through the shuffle.
+    """
+
+    def __init__(self, params: Params) -> None:
+        super().__init__()
+        self._params = params
+
+    def expand(self, rows: beam.PCollection[Batch]) -> beam.PCollection[Batch]:
+        keys = {f"_key_{number}": field for number, field in enumerate(self._params.dedup_by)}
+        return (
+            rows
+            | "Keys" >> Project(add=keys, drop=[MESSAGE])
+            | "First"
+            >> Deduplicate(
+                [column(name) for name in keys],
+                horizon_s=self._params.dedup_horizon,
+                shards=self._params.shards,
+            )
+            | "Rows" >> Project(drop=list(keys))
+        )
+
+
+class _DeadLetter(beam.PTransform):
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def expand(self, dead: beam.PCollection[Batch]) -> None:
+        (
+            dead
+            | "Window" >> beam.WindowInto(FixedWindows(DEAD_LETTER_WINDOW_S))
+            | "Stamp" >> dead_letter.Stamp("pubsub_to_lake")
+            | "Write" >> lake.Write(self._folder)
+        )
+
+
+if __name__ == "__main__":
+    launch.main("pipelines.pubsub_to_lake")
