@@ -83,15 +83,14 @@ def _as_binary(values: pa.Array) -> pa.Array | None:
     kind = values.type
     if pa.types.is_decimal(kind):
         values, kind = values.cast(pa.string()), pa.string()
-    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+    if any(is_kind(kind) for is_kind in _SMALL):
         return values.cast(pa.binary())
-    if pa.types.is_fixed_size_binary(kind):
-        return values
     if any(is_kind(kind) for is_kind in _LARGE_OR_VIEW):
         return values.cast(pa.large_binary())
     return None
 
 
+_SMALL = (pa.types.is_string, pa.types.is_binary, pa.types.is_fixed_size_binary)
 _LARGE_OR_VIEW = (
     pa.types.is_large_string,
     pa.types.is_large_binary,
@@ -117,7 +116,7 @@ def _as_words(values: pa.Array) -> npt.NDArray[np.uint64]:
         values = values.cast(pa.uint64())
     elif pa.types.is_date32(kind) or pa.types.is_time32(kind):
         values = values.cast(pa.int32()).cast(pa.int64())
-    elif pa.types.is_signed_integer(kind) or pa.types.is_temporal(kind):
+    elif any(is_kind(kind) for is_kind in _INTEGRAL):
         values = values.cast(pa.int64())
     else:
         raise ConfigError(
@@ -125,6 +124,16 @@ def _as_words(values: pa.Array) -> npt.NDArray[np.uint64]:
             "Name its parts as columns of their own",
         )  # fmt: skip
     return values.fill_null(0).to_numpy(zero_copy_only=False).view(np.uint64)
+
+
+_INTEGRAL = (
+    pa.types.is_signed_integer,
+    pa.types.is_timestamp,
+    pa.types.is_date64,
+    pa.types.is_time64,
+    pa.types.is_duration,
+    pa.types.is_null,
+)
 
 
 def _kind(kind: pa.DataType) -> bytes:
