@@ -21,9 +21,11 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors import pubsub
+from connectors.ledger import Ledger
 from pipelines.demo import answers, flights
 from pipelines.demo.broker import broker_process
 from transforms.errors import HeadraceError
+from transforms.metrics import DUPLICATES
 
 TOPIC = "projects/demo/topics/flights"
 SUBSCRIPTION = "projects/demo/subscriptions/flights-lake"
@@ -97,7 +99,8 @@ def _run_pipeline(folder: Path) -> int:
 def _report(folder: Path, stream: flights.Stream) -> int:
     rows = answers.row_count(folder / "lake")
     dead = answers.row_count(folder / "dead_letters")
-    duplicates = sum(commit.counts.get(DUPLICATES.name, 0) for commit in lake.commits(folder / "lake"))
+    commits = Ledger(os.fspath(folder / "lake")).commits()
+    duplicates = sum(commit.counts.get(DUPLICATES.name, 0) for commit in commits)
     right = (rows, duplicates, dead) == (stream.unique, stream.duplicates, stream.corrupt)
     console.print("[bold]4. Reconciliation[/]")
     _print_table(
