@@ -36,7 +36,7 @@ from connectors.objects import store_of
 from connectors.store import Store, is_remote
 from transforms.errors import ConfigError, TransientError
 
-__all__ = ["PRIMARY", "REDELIVERY_S", "Commit", "CommittedFile", "Ledger", "Record", "Recovery"]
+__all__ = ["PRIMARY", "REDELIVERY_S", "Commit", "LakeFile", "Ledger", "Record", "Recovery"]
 
 REDELIVERY_S = 7 * 86_400.0
 """Pub/Sub may deliver a message again although it was acknowledged; its default retention."""
@@ -49,7 +49,7 @@ PRIMARY = "primary"
 _log = logging.getLogger(__name__)
 
 
-class CommittedFile(msgspec.Struct, frozen=True, array_like=True):
+class LakeFile(msgspec.Struct, frozen=True, array_like=True):
     """A file of a commit: where it was staged and where it is."""
 
     staged: str
@@ -70,7 +70,7 @@ class Record(msgspec.Struct, frozen=True):
     id: str
     time: dt.datetime
     counts: dict[str, int]
-    files: list[CommittedFile]
+    files: list[LakeFile]
     sources: list[_Source]
     staging: list[str]
     """Folders that are removed when all files have moved; the one beside the record last."""
@@ -93,7 +93,7 @@ class Commit:
     id: str
     time: dt.datetime
     counts: Mapping[str, int]
-    files: tuple[CommittedFile, ...]
+    files: tuple[LakeFile, ...]
     sources: Mapping[str, int]
     acknowledged: bool = False
 
@@ -261,7 +261,7 @@ class Ledger:
         self,
         run: str,
         counts: Mapping[str, int],
-        files: list[CommittedFile],
+        files: list[LakeFile],
         ids: Mapping[str, pa.ChunkedArray],
         staging: list[str],
     ) -> Record:

@@ -21,7 +21,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.ledger import PRIMARY, Commit, CommittedFile, Ledger, commit_of
+from connectors.ledger import PRIMARY, Commit, LakeFile, Ledger, commit_of
 from connectors.store import Lock, disk_full
 from transforms.errors import PermanentError, TransientError
 
@@ -33,14 +33,14 @@ MANIFEST = "manifest.json"
 _log = logging.getLogger(__name__)
 
 
-def encode_manifest(files: Iterable[CommittedFile]) -> bytes:
+def encode_manifest(files: Iterable[LakeFile]) -> bytes:
     """Return the content of a manifest."""
     return msgspec.json.encode(sorted(files, key=lambda file: file.path))
 
 
-def decode_manifest(content: bytes) -> list[CommittedFile]:
+def decode_manifest(content: bytes) -> list[LakeFile]:
     """Return the files that a manifest lists."""
-    return msgspec.json.decode(content, type=list[CommittedFile])
+    return msgspec.json.decode(content, type=list[LakeFile])
 
 
 class Transaction:
@@ -118,13 +118,13 @@ class Transaction:
         """Return this run's folders; that of the primary last, for it tells what is unfinished."""
         return [self._folder(ledger) for ledger in reversed(self._ledgers.values())]
 
-    def _durable_files(self) -> list[CommittedFile]:
+    def _durable_files(self) -> list[LakeFile]:
         listed = [file for stage in self._stages for file in self._listed_files(*stage)]
         for ledger, folder in self._stages:
             ledger.store.sync_folder(folder)
         return listed
 
-    def _listed_files(self, ledger: Ledger, folder: str) -> list[CommittedFile]:
+    def _listed_files(self, ledger: Ledger, folder: str) -> list[LakeFile]:
         manifest = posixpath.join(folder, MANIFEST)
         if not ledger.store.exists(manifest):
             raise PermanentError(f"the graph has not finished: there is no {manifest}")

@@ -1,0 +1,92 @@
+"""Names in the lake: the folders of Hive partitions and the names of files. Pure functions.
+
+    carrier=UA/date=2013-01-01/20130101T050000_20130101T060000-pane0-00000-of-00001-RUN.parquet
+
+A name tells window, pane, shard and the run or job that wrote it, and nothing else: whoever
+writes the same pane again writes the same name.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+from transforms.errors import PermanentError
+
+__all__ = ["NULL", "PaneName", "escape", "file_name", "folder_part", "job_text", "time_text"]
+
+NULL = "__HIVE_DEFAULT_PARTITION__"
+"""Stands for null, and as in Hive for the empty string: Spark refuses a folder ``carrier=``."""
+
+_ESCAPED = re.compile(r"[\x00-\x1f\x7f\"#%'*/:=?\\{}\[\]^]")
+"""What Hive writes as ``%XX`` in a folder name; the closing brace for symmetry."""
+_NAME_BYTES_MAX = 255
+_UNIX = dt.datetime(1970, 1, 1)
+
+
+def escape(text: str) -> str:
+    """Return a text as Hive writes it in a folder name; ``urllib.parse.unquote`` reverts it."""
+    escaped = _ESCAPED.sub(lambda found: f"%{ord(found.group()):02X}", text)
+    return escaped.replace("_", "%5F", 1) if escaped == NULL else escaped
+
+
+def folder_part(name: str, value: str | None) -> str:
+    """Return ``name=value`` as a folder.
+
+    Raises:
+        PermanentError: the name would be longer than file systems allow.
+    """
+    part = f"{escape(name)}={escape(value) if value else NULL}"
+    if len(part.encode()) > _NAME_BYTES_MAX:
+        raise PermanentError(
+            f"a partition value of {name} makes a folder name of more than {_NAME_BYTES_MAX} bytes "
+            f"({part[:60]}...). Partition by a column with shorter values."
+        )
+    return part
+
+
+def time_text(time_us: int) -> str:
+    """Return a time in microseconds since 1970, UTC, in a form that sorts by time."""
+    try:
+        time = _UNIX + dt.timedelta(microseconds=time_us)
+    except OverflowError:
+        return f"{time_us}us"
+    fraction = f".{time.microsecond:06d}" if time.microsecond else ""
+    return f"{time:%Y%m%dT%H%M%S}{fraction}"
+
+
+def job_text(name: str) -> str:
+    """Return a job's name with only the characters that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:100]
+
+
+@dataclass(frozen=True)
+class PaneName:
+    """What tells one pane from another.
+
+    Attributes:
+        window_us: start and end in microseconds since 1970; None for the global window.
+        index: of the pane within its window.
+        late: the pane holds rows that came behind the watermark.
+    """
+
+    window_us: tuple[int, int] | None
+    index: int
+    late: bool
+
+    def __str__(self) -> str:
+        window = "_".join(map(time_text, self.window_us)) + "-" if self.window_us else ""
+        return f"{window}pane{self.index}{'-late' if self.late else ''}"
+
+
+def file_name(pane: PaneName, shard: int, shards: int, job: str) -> str:
+    """Return the name of the file that holds one shard of a pane.
+
+    Args:
+        pane: window and pane.
+        shard: from 0 to ``shards`` - 1.
+        shards: number of shards of the pane.
+        job: the run, or the job if it runs without end.
+    """
+    return f"{pane}-{shard:05d}-of-{shards:05d}-{job}.parquet"
