@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -99,7 +98,7 @@ class Fields:
         self._paths = [f".{name}" for name in names]
         # Columns may have names that are no names in Python.
         slots = [f"f{index}" for index in range(len(names))]
-        self._getters = [attrgetter(slot) for slot in slots]
+        self._getters = [_getter(slot) for slot in slots]
         self.row = msgspec.defstruct(
             "Row",
             [(slot, c.accepts, c.default) for slot, c in zip(slots, self._columns, strict=True)],
@@ -112,10 +111,15 @@ class Fields:
         """Return one array per field, and what in the rows they can't hold."""
         arrays, faults = [], []
         for path, get, column in zip(self._paths, self._getters, self._columns, strict=True):
-            array, found = column.build(list(map(get, rows)))
+            array, found = column.build(get(rows))
             arrays.append(array)
             faults += [fault._replace(path=path + fault.path) for fault in found]
         return arrays, faults
+
+
+def _getter(slot: str) -> Callable[[Sequence[Any]], list[Any]]:
+    # Code with the name in it takes half the time of an attrgetter: one tenth of all parsing.
+    return eval(f"lambda rows: [row.{slot} for row in rows]", {})  # noqa: S307 - the name is ours
 
 
 def _column(field: pa.Field, accepts: Any, build: Callable[[list[Any]], Built]) -> Column:

@@ -189,6 +189,6 @@ def _refuse_duplicates(names: Sequence[str], place: str) -> None:
             )  # fmt: skip
 
 
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + "..."
+def _shown(value: Any) -> Any:
+    text = repr(value)
+    return value if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + "..."
