@@ -22,8 +22,7 @@ from transforms.measures import Measure, State
 
 __all__ = ["Grouping"]
 
-_SEPARATOR = "/"
-_GROUP = "/group"
+_GROUP = "group"
 _Columns = list[tuple[str, pa.Array]]
 
 
@@ -31,8 +30,8 @@ _Columns = list[tuple[str, pa.Array]]
 class Grouping:
     """Groups of rows with equal ``by`` fields, null being a value, and what is measured of each.
 
-    A partial has one row per group: the ``by`` columns, then the states of each measure, named
-    ``measure/kernel/number``.
+    A partial has one row per group: a column for each ``by`` field, then the columns of each
+    measure's state, named ``<number of the measure>/<kernel>/<number of the column>``.
     """
 
     by: tuple[Field, ...]
@@ -40,27 +39,28 @@ class Grouping:
 
     def partial(self, batch: Batch) -> Batch:
         """Return the states of the groups of a batch."""
+        keys = [(f"by/{number}", _key(field, batch)) for number, field in enumerate(self.by)]
         states = {
-            _SEPARATOR.join((name, state.kernel, str(number))): state
-            for name, measure in self.measures.items()
-            for number, state in enumerate(measure.lift(batch, name))
+            f"{number}/{state.kernel}/{column}": state
+            for number, (name, measure) in enumerate(self.measures.items())
+            for column, state in enumerate(measure.lift(batch, name))
         }
-        return _fold([(field.name, _key(field, batch)) for field in self.by], states)
+        return _fold(keys, states)
 
     def merge(self, partials: Sequence[Batch]) -> Batch:
         """Return the states of the groups of all partials; at least one partial is needed."""
         if len(partials) == 1:
             return partials[0]
         keys, columns = self._columns(Batch.concat(partials))
-        states = {name: State(values, name.split(_SEPARATOR)[-2]) for name, values in columns}
+        states = {name: State(values, name.split("/")[1]) for name, values in columns}
         return _fold(keys, states)
 
     def finish(self, state: Batch) -> dict[str, pa.Array]:
         """Return the columns of the answer: the ``by`` columns and the measures."""
         keys, columns = self._columns(state)
-        answer = dict(keys)
-        for name, measure in self.measures.items():
-            own = [values for key, values in columns if key.rsplit(_SEPARATOR, 2)[0] == name]
+        answer = {field.name: key for field, (_, key) in zip(self.by, keys, strict=True)}
+        for number, (name, measure) in enumerate(self.measures.items()):
+            own = [values for path, values in columns if path.startswith(f"{number}/")]
             answer[name] = measure.finish(own, name)
         return answer
 

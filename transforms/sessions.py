@@ -26,7 +26,7 @@ from transforms.groups import group_numbers
 from transforms.rewindow import ParDoInto
 from transforms.split import Part, split_by
 
-__all__ = ["KeyedSessions", "Session", "into_sessions"]
+__all__ = ["AssignSpan", "KeyedSessions", "Session", "into_sessions"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,16 +81,19 @@ class KeyedSessions(Sessions):
 
 def into_sessions(event_time: Field, windowing: BeamWindowing) -> ParDoInto:
     """Return ``WindowInto`` for batches: each gets the window that spans all of its rows."""
-    return ParDoInto(_AssignSpan(event_time, windowing.windowfn.gap_size), windowing)
+    return ParDoInto(AssignSpan(event_time, windowing.windowfn.gap_size), windowing)
 
 
-class _AssignSpan(beam.DoFn):
+class AssignSpan(beam.DoFn):
+    """Set the window of each batch to ``[first, last + gap)`` of its rows."""
+
     def __init__(self, event_time: Field, gap: Duration) -> None:
         self._event_time, self._gap = event_time, gap
 
     def process(
         self, element: Batch, timestamp: Timestamp = beam.DoFn.TimestampParam
     ) -> Iterator[WindowedValue]:
+        """Yield the batch in its window."""
         times, _ = event_times(self._event_time, element)
         first, last = (
             Timestamp(micros=int(at) // 1_000 * 1_000) for at in (times.min(), times.max())

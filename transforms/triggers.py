@@ -14,7 +14,7 @@ from apache_beam.transforms.trigger import (
     TriggerFn,
 )
 
-from transforms.duration import parse_duration, whole_millis
+from transforms.duration import parse_duration
 from transforms.errors import ConfigError
 
 __all__ = ["at_watermark", "early", "parse_trigger"]
@@ -29,13 +29,18 @@ def early(every_s: float) -> TriggerFn:
     """Fire also before the watermark, ``every_s`` after the first batch that has not been emitted.
 
     Args:
-        every_s: seconds of processing time; each firing costs an output pane per key.
+        every_s: whole seconds of processing time, for Beam's protocol rounds others down; each
+            firing costs an output pane per key.
 
     Raises:
-        ConfigError: the time is not positive.
+        ConfigError: the time is not a positive, whole number of seconds.
     """
-    seconds = whole_millis("early trigger", every_s) / 1_000
-    return AfterWatermark(early=AfterProcessingTime(seconds), late=AfterCount(1))
+    if every_s < 1 or every_s != int(every_s):
+        raise ConfigError(
+            "trigger", every_s, "must be early by a whole number of seconds, at least 1",
+            "Write for example early:10s",
+        )  # fmt: skip
+    return AfterWatermark(early=AfterProcessingTime(int(every_s)), late=AfterCount(1))
 
 
 def parse_trigger(text: str) -> TriggerFn:

@@ -16,6 +16,7 @@ from apache_beam.transforms.trigger import AccumulationMode
 from transforms.aggregate import Aggregate, Count, Distinct, Mean, Sum
 from transforms.batch import Batch
 from transforms.field import column
+from transforms.triggers import early
 from transforms.windows import Fixed, Session, Sliding, Windowing
 
 SCHEMA = pa.schema([("user", pa.string()), ("n", pa.int64()), ("at", pa.timestamp("us", tz="UTC"))])
@@ -148,4 +149,23 @@ def test_late_pane_holds_the_whole_answer() -> None:
             ("b", 9.0, 0.0, 60.0, 1),
             ("c", 1.0, 180.0, 240.0, 0),
         ]
+        assert_that(answer | beam.FlatMap(plain), equal_to(expected))
+
+
+def test_early_panes_come_with_processing_time() -> None:
+    """With the early trigger a window answers before its end, and again with all of it."""
+    stream = (
+        test_stream.TestStream()
+        .advance_watermark_to(0)
+        .add_elements([batch(("a", 1, 1))])
+        .advance_processing_time(11)
+        .add_elements([batch(("a", 3, 2))])
+        .advance_watermark_to_infinity()
+    )
+    options = PipelineOptions([])
+    options.view_as(StandardOptions).streaming = True
+    with beam.Pipeline(runner=BundleBasedDirectRunner(), options=options) as pipeline:
+        windowing = Windowing(Fixed(60), column("at"), trigger=early(10))
+        answer = (pipeline | stream | windowing).ok | Aggregate(["user"], {"mean": Mean("n")})
+        expected = [("a", 1.0, 0.0, 60.0, 0), ("a", 2.0, 0.0, 60.0, 1)]
         assert_that(answer | beam.FlatMap(plain), equal_to(expected))

@@ -1,15 +1,21 @@
 """Windowing on runners: splits, dead letters, and lateness as Beam treats single rows."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing import test_stream
 from apache_beam.testing.util import assert_that, equal_to
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from transforms.batch import Batch
 from transforms.field import column
@@ -108,3 +114,98 @@ def test_batches_keep_their_coder() -> None:
         ok, dead = rows | f"W {windows}" >> Windowing(windows, column("at"))
         assert ok.element_type is Batch
         assert dead.element_type is Batch
+
+
+LATENESS_S = 20.0
+LATE_SCHEMA = pa.schema([("mode", pa.string()), *SCHEMA])
+STEPS = st.lists(
+    st.integers(1, 40) | st.lists(st.integers(-60, 100), min_size=1, max_size=6),
+    min_size=1,
+    max_size=8,
+)
+"""Tokens: a number moves the watermark on, by seconds; a list is a batch of event times."""
+
+
+def late_batch(mode: str, times: Sequence[float]) -> Batch:
+    """Return rows of one user, told apart by the way in which they are sent."""
+    rows = [{"mode": mode, "user": "a", "at": EPOCH + dt.timedelta(seconds=at)} for at in times]
+    return Batch.from_pylist(rows, LATE_SCHEMA)
+
+
+def stream_of(steps: Sequence[int | list[int]]) -> test_stream.TestStream:
+    """Send the rows twice, as a batch and one by one, between the same watermarks."""
+    watermark, stream = 0, test_stream.TestStream().advance_watermark_to(0)
+    for step in steps:
+        if isinstance(step, int):
+            watermark += step
+            stream = stream.advance_watermark_to(watermark)
+        else:
+            # In one bundle, so that all of them meet the same watermark.
+            single = [late_batch("single", [at]) for at in step]
+            stream = stream.add_elements([late_batch("batch", step), *single])
+    return stream.advance_watermark_to_infinity()
+
+
+class KeyByMode(beam.DoFn):
+    """Key a batch by the way in which it was sent."""
+
+    def process(self, element: Batch) -> Iterator[tuple[str, Batch]]:
+        yield element.column("mode")[0].as_py(), element
+
+
+Kept = Callable[[dict[Any, list[float]], dict[Any, list[float]]], None]
+
+
+def run_both_ways(windows: Windows, steps: Sequence[int | list[int]], judge: Kept) -> None:
+    """Run the stream; ``judge`` gets window -> rows as batches, and as single rows."""
+
+    def check(panes: list[tuple[str, float, float, tuple[float, ...]]]) -> None:
+        found: dict[str, dict[Any, list[float]]] = {"batch": {}, "single": {}}
+        for mode, start, end, rows in panes:
+            found[mode][start, end] = sorted([*found[mode].get((start, end), []), *rows])
+        judge(found["batch"], found["single"])
+
+    options = PipelineOptions([])
+    options.view_as(StandardOptions).streaming = True
+    with beam.Pipeline(runner=BundleBasedDirectRunner(), options=options) as pipeline:
+        windowing = Windowing(windows, column("at"), allowed_lateness_s=LATENESS_S)
+        windowed = (pipeline | stream_of(steps) | windowing).ok
+        keyed = windowed | beam.ParDo(KeyByMode()).with_output_types(tuple[str, Batch])
+        assert_that(keyed | beam.GroupByKey() | beam.ParDo(Describe()), check)
+
+
+def equal(batches: dict[Any, list[float]], rows: dict[Any, list[float]]) -> None:
+    """Judge that every window holds the same rows both ways."""
+    assert batches == rows
+
+
+@pytest.mark.parametrize("windows", [Fixed(10), Fixed(30, 7), Sliding(30, 20, 3)], ids=str)
+@settings(max_examples=8)
+@given(steps=STEPS)
+def test_lateness_treats_batches_as_their_rows(
+    windows: Windows, steps: list[int | list[int]]
+) -> None:
+    """Whatever is late, and however late, each window keeps the same rows both ways."""
+    run_both_ways(windows, steps, equal)
+
+
+def test_late_rows_are_kept_until_the_lateness_is_over() -> None:
+    """Late rows within the allowed lateness are kept; those of closed windows are dropped."""
+
+    def judge(batches: dict[Any, list[float]], rows: dict[Any, list[float]]) -> None:
+        assert batches == rows == {(0, 10): [1, 2], (10, 20): [11, 12, 13], (40, 50): [41]}
+
+    steps: list[int | list[int]] = [[1, 11], 25, [2, 12], 10, [3, 13, 41]]
+    run_both_ways(Fixed(10), steps, judge)
+
+
+@settings(max_examples=8)
+@given(steps=STEPS)
+def test_sessions_never_lose_more_than_single_rows(steps: list[int | list[int]]) -> None:
+    """A late session batch is kept if its last row would be, with the rows that it bridges."""
+
+    def judge(batches: dict[Any, list[float]], rows: dict[Any, list[float]]) -> None:
+        kept, kept_single = (Counter(chain(*found.values())) for found in (batches, rows))
+        assert kept >= kept_single
+
+    run_both_ways(Session(10, (column("mode"),)), steps, judge)
