@@ -7,6 +7,8 @@ https://cloud.google.com/pubsub/quotas#resource_limits.
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
 from transforms.batch import Batch
 
@@ -27,6 +29,7 @@ __all__ = [
     "PUBLISH_MESSAGES_MAX",
     "PUBLISH_TIME",
     "attach_message",
+    "earliest_publish_time",
     "message_column",
 ]
 
@@ -91,3 +94,9 @@ def message_column(batch: Batch, name: str) -> pa.Array:
         struct = batch.column(MESSAGE)
         return struct.flatten()[struct.type.get_field_index(name)]
     return batch.column(name)
+
+
+def earliest_publish_time(messages: Batch) -> Timestamp:
+    """Return the timestamp of a batch of messages: it is late only if its oldest message is."""
+    micros = pc.min(message_column(messages, PUBLISH_TIME)).cast(pa.int64()).as_py()
+    return MIN_TIMESTAMP if micros is None else Timestamp(micros=micros)

@@ -10,6 +10,7 @@ import pytest
 from google.api_core import exceptions as api
 
 from connectors import retry
+from tests.fake_grpc import Refusal
 from transforms.errors import (
     ConfigError,
     DataError,
@@ -21,22 +22,6 @@ from transforms.errors import (
 SUBJECT = retry.Subject(
     "subscription", "projects/p/subscriptions/s", "Create it so", "Start the broker so"
 )
-
-
-class Refusal(grpc.RpcError):
-    """A gRPC error as a stub raises it."""
-
-    def __init__(self, code: grpc.StatusCode, details: str = "the server's words") -> None:
-        super().__init__()
-        self._code, self._details = code, details
-
-    def code(self) -> grpc.StatusCode:
-        """Return the status."""
-        return self._code
-
-    def details(self) -> str:
-        """Return the text."""
-        return self._details
 
 
 class Time:
