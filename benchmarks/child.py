@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -37,7 +38,11 @@ class Task:
 
 
 def main(engine: str, task_json: str) -> None:
-    """Import the engine, let it prepare and run, and pause after each of these."""
+    """Import the engine, let it prepare and run, and pause after each of these.
+
+    An engine is a module with ``run(task)``. What is not its work but must be there before, such
+    as a server, is set up and taken down by the context manager ``prepared(task)``, if it has one.
+    """
     words = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what an engine prints goes to its log
     fields = json.loads(task_json)
@@ -46,13 +51,10 @@ def main(engine: str, task_json: str) -> None:
 
     module = importlib.import_module(engine)
     _pause(words, "imported")
-    if hasattr(module, "prepare"):
-        module.prepare(task)
-    _pause(words, "prepared")
-    module.run(task)
-    _pause(words, "finished")
-    if hasattr(module, "close"):
-        module.close()
+    with module.prepared(task) if hasattr(module, "prepared") else nullcontext():
+        _pause(words, "prepared")
+        module.run(task)
+        _pause(words, "finished")
 
 
 def _pause(words: TextIO, phase: str) -> None:
