@@ -178,7 +178,7 @@ class Ledger:
         # Written each time, so that a lake that can't be written is found out at the start.
         self.store.write(tie, name.encode())
         if not lakes:
-            self.store.write(posixpath.join(self.root, name), b"")
+            self._mark(posixpath.join(self.root, name))
 
     def recover(self) -> Recovery:
         """Finish the commits of runs that died, and remove what died before its commit.
@@ -290,7 +290,11 @@ class Ledger:
 
     def mark_acknowledged(self, run: str) -> None:
         """Note that every message of a commit was acknowledged."""
-        self.store.write(self._commit_file(f"{run}.acknowledged"), b"")
+        self._mark(self._commit_file(f"{run}.acknowledged"))
+
+    def _mark(self, path: str) -> None:
+        self.store.output(path).close()
+        self.store.sync_folder(posixpath.dirname(path))
 
     def _is_acknowledged(self, run: str) -> bool:
         return self.store.exists(self._commit_file(f"{run}.acknowledged"))

@@ -66,7 +66,7 @@ class Store(Protocol):
         """Move a file, over another if there is one."""
 
     def remove(self, path: str) -> None:
-        """Delete a file; it is no error if there is none."""
+        """Delete a file or an empty folder; it is no error if there is none."""
 
     def remove_folder(self, folder: str) -> None:
         """Delete a folder with all that is in it; it is no error if there is none."""
@@ -161,9 +161,12 @@ class LocalStore:
         os.replace(source, target)
 
     def remove(self, path: str) -> None:
-        """Delete a file; it is no error if there is none."""
+        """Delete a file or an empty folder; it is no error if there is none."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+            if os.path.isdir(path):
+                os.rmdir(path)
+            else:
+                os.unlink(path)
 
     def remove_folder(self, folder: str) -> None:
         """Delete a folder with all that is in it; it is no error if there is none."""
@@ -173,8 +176,7 @@ class LocalStore:
                 self.remove_folder(path)
             else:
                 self.remove(path)
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(folder)
+        self.remove(folder)
 
     def lock(self, folder: str, wait_s: float = LOCK_WAIT_S) -> Lock | None:
         """Lock a folder; the system gives the lock back when the process dies."""

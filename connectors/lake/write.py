@@ -98,11 +98,7 @@ class Write(beam.PTransform):
         if run:
             everything = files | "AllWindows" >> beam.WindowInto(GlobalWindows())
             listing = beam.ParDo(_List(target), beam.pvalue.AsList(everything))
-            _ = (
-                batches.pipeline
-                | f"{self.label}/Once" >> beam.Impulse()
-                | f"{self.label}/List" >> listing
-            )
+            _ = batches.pipeline | "Once" >> beam.Impulse() | "List" >> listing
         return Written(files)
 
     def _staged(self, run: Run) -> _Target:

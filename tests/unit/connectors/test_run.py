@@ -1,0 +1,146 @@
+"""A run commits as a whole, whatever step is its last."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from connectors.ledger import LakeFile
+from connectors.run import Run
+from connectors.store import Store
+from connectors.transaction import MANIFEST, encode_manifest
+from tests.faults import Crash, Fuse, MortalStore
+
+SUBSCRIPTION = "projects/p/subscriptions/s"
+
+
+class Broker:
+    """Delivers what is not acknowledged: messages with a number as payload."""
+
+    def __init__(self, count: int) -> None:
+        self.waiting = {f"id-{number}": number for number in range(count)}
+
+    def publish(self, count: int) -> None:
+        start = 1_000 + len(self.waiting)
+        self.waiting.update({f"id-{n}": n for n in range(start, start + count)})
+
+
+class Reader:
+    """A source as ``pubsub.Read`` registers it, acknowledging one message per step."""
+
+    name = SUBSCRIPTION
+
+    def __init__(self, broker: Broker, taken: dict[str, int], fuse: Fuse) -> None:
+        self.broker, self.taken, self.fuse = broker, taken, fuse
+        self.released = False
+
+    def message_ids(self) -> pa.Array:
+        return pa.array(list(self.taken), pa.string())
+
+    def acknowledge(self) -> None:
+        for message in self.taken:
+            self.fuse.burn()
+            self.broker.waiting.pop(message, None)
+
+    def release(self) -> None:
+        self.released = True
+
+
+def run_once(root: Path, broker: Broker, fuse: Fuse | None = None) -> Run:
+    """Do what a pipeline does: read, drop what was committed, write two lakes, commit."""
+    fuse = fuse or Fuse()
+    with Run(stores=lambda _: MortalStore(fuse)) as run:
+        work(run, root, broker, fuse)
+    return run
+
+
+def work(run: Run, root: Path, broker: Broker, fuse: Fuse) -> None:
+    store = MortalStore(fuse)
+    stages = [run.add_lake(str(root / name)) for name in ("even", "odd")]
+    known = set(run.committed_ids(SUBSCRIPTION).to_pylist())
+    Reader(broker, {m: n for m, n in broker.waiting.items() if m in known}, fuse).acknowledge()
+    taken = {m: n for m, n in broker.waiting.items() if m not in known}
+    run.add_source(Reader(broker, taken, fuse))
+    for remainder, (name, stage) in enumerate(zip(("even", "odd"), stages, strict=True)):
+        numbers = [number for number in taken.values() if number % 2 == remainder]
+        stage_numbers(store, stage, root / name, run.id, numbers)
+    run.commit({"messages_read": len(taken)})
+
+
+def stage_numbers(store: Store, stage: str, root: Path, run: str, numbers: list[int]) -> None:
+    """Stage a file per last digit, and list them, as ``lake.Write`` does."""
+    files = []
+    for digit in sorted({number % 10 for number in numbers}):
+        content = "".join(f"{number}\n" for number in numbers if number % 10 == digit)
+        staged = f"{stage}/{digit}.staged"
+        with store.output(staged) as file:
+            file.write(content.encode())
+        final = root / f"digit={digit}" / f"{run}.rows"
+        files.append(LakeFile(staged, str(final), content.count("\n"), len(content)))
+    store.write(f"{stage}/{MANIFEST}", encode_manifest(files))
+
+
+def numbers_in(root: Path) -> list[int]:
+    """Read every file that is visible in both lakes."""
+    files = [path for name in ("even", "odd") for path in (root / name).rglob("*.rows")]
+    return sorted(int(line) for path in files for line in path.read_text().splitlines())
+
+
+def leftovers(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*.staged") if path.is_file()] + [
+        path for path in root.rglob("*.tmp") if path.is_file()
+    ]
+
+
+def survive(root: Path, fuses: list[Fuse]) -> tuple[list[int], Broker]:
+    """Two runs with messages between them, dying as the fuses say and started again."""
+    broker = Broker(4)
+    spare = iter(fuses)
+    for more in (3, 0):
+        while broker.waiting:
+            with contextlib.suppress(Crash):
+                run_once(root, broker, next(spare, None))
+        broker.publish(more)
+    run_once(root, broker)
+    return numbers_in(root), broker
+
+
+def steps_of_a_life(tmp_path: Path) -> int:
+    first, second = Fuse(), Fuse()
+    survive(tmp_path / "count", [first, second])
+    return first.steps
+
+
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "power lost"])
+def test_death_at_any_step_leaves_each_row_once(tmp_path: Path, power: bool) -> None:
+    """Whichever step of the first run is its last, the lakes end as if nothing had happened."""
+    expected, _ = survive(tmp_path / "undisturbed", [])
+    assert expected == [0, 1, 2, 3, 1000, 1001, 1002]
+    steps = steps_of_a_life(tmp_path)
+    assert steps > 50
+    for step in range(steps):
+        root = tmp_path / str(step)
+        numbers, broker = survive(root, [Fuse(step, power)])
+        assert numbers == expected, f"died at step {step} of {steps}"
+        assert not broker.waiting
+        assert not leftovers(root), f"died at step {step}"
+
+
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "power lost"])
+def test_death_during_recovery_leaves_each_row_once(tmp_path: Path, power: bool) -> None:
+    """A run that dies while it finishes what a dead one has left is recovered in turn."""
+    seed = 20_130_101
+    print("seed", seed)
+    dice = random.Random(seed)
+    steps = steps_of_a_life(tmp_path)
+    expected, _ = survive(tmp_path / "undisturbed", [])
+    for trial in range(60):
+        deaths = [dice.randrange(steps), dice.randrange(steps // 2), dice.randrange(steps)]
+        root = tmp_path / str(trial)
+        numbers, _ = survive(root, [Fuse(step, power) for step in deaths])
+        assert numbers == expected, f"died at steps {deaths}"
+        assert not leftovers(root), f"died at steps {deaths}"
