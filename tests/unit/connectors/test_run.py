@@ -6,14 +6,17 @@ import contextlib
 import random
 from pathlib import Path
 
+import apache_beam as beam
 import pyarrow as pa
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
-from connectors.ledger import LakeFile
-from connectors.run import Run
-from connectors.store import Store
+from connectors.ledger import LakeFile, Ledger
+from connectors.run import Limits, Run
+from connectors.store import LocalStore, Store
 from connectors.transaction import MANIFEST, encode_manifest
 from tests.faults import Crash, Fuse, MortalStore
+from transforms.errors import PermanentError, TransientError
 
 SUBSCRIPTION = "projects/p/subscriptions/s"
 
@@ -144,3 +147,111 @@ def test_death_during_recovery_leaves_each_row_once(tmp_path: Path, power: bool)
         numbers, _ = survive(root, [Fuse(step, power) for step in deaths])
         assert numbers == expected, f"died at steps {deaths}"
         assert not leftovers(root), f"died at steps {deaths}"
+
+
+def test_messages_of_two_runs_are_committed_by_the_first(tmp_path: Path) -> None:
+    """A run gives up if another has committed some of its messages; it acknowledges nothing."""
+    broker = Broker(3)
+    reader = Reader(broker, {"id-0": 0, "id-1": 1, "id-2": 2, "id-9": 9}, Fuse())
+    with Run() as late:
+        stage = late.add_lake(str(tmp_path / "even"))
+        run_once(tmp_path, broker)
+        late.add_source(reader)
+        stage_numbers(LocalStore(), stage, tmp_path / "even", late.id, [0, 1, 2, 9])
+        with pytest.raises(TransientError, match="another run has committed 3 of the same"):
+            late.commit({})
+    assert reader.released
+    assert numbers_in(tmp_path) == [0, 1, 2]
+    assert not leftovers(tmp_path)
+
+
+def test_a_run_that_fails_gives_its_messages_back(tmp_path: Path) -> None:
+    """Whoever leaves without a commit releases the sources and removes what was staged."""
+    broker = Broker(1)
+    reader = Reader(broker, {"id-0": 0}, Fuse())
+    with Run() as run:
+        stage = run.add_lake(str(tmp_path / "even"))
+        run.add_source(reader)
+        stage_numbers(LocalStore(), stage, tmp_path / "even", run.id, [0])
+    assert reader.released
+    assert list(broker.waiting) == ["id-0"]
+    assert not Path(stage).exists()
+    assert numbers_in(tmp_path) == []
+
+
+def test_a_graph_that_listed_no_files_cannot_commit(tmp_path: Path) -> None:
+    """The manifest is the graph's last step: without it nothing is committed."""
+    with Run() as run:
+        run.add_lake(str(tmp_path / "even"))
+        with pytest.raises(PermanentError, match="the graph has not finished"):
+            run.commit({})
+    assert Ledger(str(tmp_path / "even")).commits() == []
+
+
+def test_a_run_without_lake_acknowledges() -> None:
+    """Where no lake is written, success of the graph is all there is to commit."""
+    broker = Broker(2)
+    with Run() as run:
+        run.add_source(Reader(broker, dict(broker.waiting), Fuse()))
+        commit = run.commit({"messages_read": 2})
+    assert commit.acknowledged
+    assert commit.sources == {SUBSCRIPTION: 2}
+    assert not broker.waiting
+    assert run.committed_ids(SUBSCRIPTION).to_pylist() == []
+
+
+def test_nothing_read_and_nothing_written_leaves_no_record(tmp_path: Path) -> None:
+    """Idle runs don't fill the ledger."""
+    run_once(tmp_path, Broker(0))
+    assert Ledger(str(tmp_path / "even")).commits() == []
+
+
+def test_the_ledger_tells_what_was_committed(tmp_path: Path) -> None:
+    """A commit keeps its counts, files and sources, and whether it was acknowledged."""
+    run = run_once(tmp_path, Broker(3))
+    (commit,) = Ledger(str(tmp_path / "even")).commits()
+    assert commit.id == run.id
+    assert commit.counts == {"messages_read": 3}
+    assert commit.sources == {SUBSCRIPTION: 3}
+    assert sum(file.rows for file in commit.files) == 3
+    assert all(Path(file.path).exists() for file in commit.files)
+    assert commit.acknowledged
+
+
+def test_a_refused_acknowledgement_does_not_undo_the_commit(tmp_path: Path) -> None:
+    """The rows stay, and the next run leaves the messages out when they come again."""
+    broker = Broker(2)
+
+    class Refused(Reader):
+        def acknowledge(self) -> None:
+            raise TransientError("the service is away")
+
+    with Run() as run:
+        stage = run.add_lake(str(tmp_path / "even"))
+        (tmp_path / "odd").mkdir()
+        run.add_source(Refused(broker, dict(broker.waiting), Fuse()))
+        stage_numbers(LocalStore(), stage, tmp_path / "even", run.id, [0, 1])
+        assert not run.commit({}).acknowledged
+    assert not Ledger(str(tmp_path / "even")).commits()[0].acknowledged
+    run_once(tmp_path, broker)
+    assert numbers_in(tmp_path) == [0, 1]
+    assert not broker.waiting
+
+
+def test_the_run_is_found_by_the_pipeline_and_by_its_id() -> None:
+    """Transforms find the run by the options at construction, and by its id at execution."""
+    with Run(Limits(max_messages=5)) as run:
+        pipeline = beam.Pipeline(options=PipelineOptions(run.options()))
+        assert Run.of(pipeline) is run
+        assert Run.by_id(run.id) is run
+        assert run.limits.max_messages == 5
+    assert Run.of(beam.Pipeline()) is None
+    with pytest.raises(PermanentError, match="is not open in this process"):
+        Run.by_id(run.id)
+
+
+def test_ids_sort_by_time() -> None:
+    """Files of a later run sort behind those of an earlier one."""
+    ids = [Run().id for _ in range(5)]
+    assert len(set(ids)) == 5
+    assert [run[:20] for run in ids] == sorted(run[:20] for run in ids)

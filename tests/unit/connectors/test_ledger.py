@@ -1,0 +1,169 @@
+"""What the ledger of a lake keeps, where, and for how long."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from connectors.ledger import Ledger
+from connectors.transaction import MANIFEST, Transaction
+from transforms.errors import ConfigError, TransientError
+
+SOURCE = "projects/p/subscriptions/s"
+
+
+def commit(root: Path, run: str, ids: list[str]) -> None:
+    """Commit a run that read messages and wrote no file."""
+    transaction = Transaction.begin(Ledger(str(root)), run)
+    stage = Path(transaction.stage(str(root)))
+    (stage / MANIFEST).write_text("[]")
+    transaction.commit({SOURCE: pa.chunked_array([ids])}, {})
+    transaction.close()
+
+
+def run_id(days_ago: float, suffix: str = "aaaaaa") -> str:
+    time = dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=days_ago)
+    return f"{time:%Y%m%dT%H%M%S%f}-{suffix}"
+
+
+def age(root: Path, run: str, days: float) -> None:
+    """Make a commit as old as its id says."""
+    path = Path(Ledger(str(root)).state, "commits", f"{run}.json")
+    record = msgspec.json.decode(path.read_bytes())
+    time = dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=days)
+    path.write_bytes(msgspec.json.encode({**record, "time": time}))
+
+
+@pytest.mark.parametrize(
+    ("days", "acknowledged", "kept"),
+    [(6, True, True), (8, True, False), (8, False, True), (30, False, True), (32, False, False)],
+)
+def test_ids_are_kept_while_messages_may_come_again(
+    tmp_path: Path, days: float, acknowledged: bool, kept: bool
+) -> None:
+    """Seven days after an acknowledgement, and the longest retention without one."""
+    root, run = tmp_path / "lake", run_id(days)
+    commit(root, run, ["1", "2"])
+    if acknowledged:
+        Ledger(str(root)).mark_acknowledged(run)
+    age(root, run, days)
+    ledger = Ledger(str(root))
+    ledger.recover()
+    assert ledger.message_ids(ledger.runs(), SOURCE).to_pylist() == (["1", "2"] if kept else [])
+    assert bool(os.listdir(Path(ledger.state, "commits"))) == kept
+
+
+def test_a_long_run_counts_from_its_commit(tmp_path: Path) -> None:
+    """The horizon begins with the commit, however long ago the run began."""
+    root, run = tmp_path / "lake", run_id(9)
+    commit(root, run, ["1"])
+    Ledger(str(root)).mark_acknowledged(run)
+    Ledger(str(root)).recover()
+    assert Ledger(str(root)).runs() == [run]
+
+
+def test_a_live_run_is_left_alone(tmp_path: Path) -> None:
+    """Opening a lake removes what the dead have staged, and nothing of the living."""
+    root = tmp_path / "lake"
+    live = Transaction.begin(Ledger(str(root)), run_id(0, "000001"))
+    dead = Path(live.stage(str(root))).parent.with_name(run_id(0, "000002"))
+    dead.mkdir()
+    recovery = Ledger(str(root)).open()
+    assert recovery.removed == [dead.name]
+    assert not dead.exists()
+    live.close()
+
+
+def test_a_deleted_lake_takes_its_state_along(tmp_path: Path) -> None:
+    """A new folder of the same name knows no messages, although the old state lies beside it."""
+    root = tmp_path / "lake"
+    commit(root, run_id(0), ["1"])
+    shutil.rmtree(root)
+    ledger = Ledger(str(root))
+    ledger.open()
+    assert ledger.commits() == []
+
+
+def test_data_and_state_lie_apart(tmp_path: Path) -> None:
+    """The folder of the lake holds an empty file and nothing else of ours."""
+    root = tmp_path / "lake"
+    commit(root, run_id(0), ["1"])
+    (tie,) = root.iterdir()
+    assert tie.name.startswith("_lake-")
+    assert tie.stat().st_size == 0
+    assert Ledger(str(root)).state == str(tmp_path / ".lake.headrace")
+
+
+def test_two_transactions_exclude_each_other(tmp_path: Path) -> None:
+    """Whoever waits too long for a lake's lock says so."""
+    ledger = Ledger(str(tmp_path / "lake"))
+    ledger.open()
+    lock = ledger.store.lock(ledger.state)
+    assert lock is not None
+    assert ledger.store.lock(ledger.state, wait_s=0.02) is None
+    lock.release()
+    second = ledger.store.lock(ledger.state, wait_s=0)
+    assert second is not None
+    second.release()
+
+
+@pytest.mark.parametrize("root", ["/proc/lake", "/dev/null/lake"])
+def test_a_folder_that_cannot_be_written_is_refused(root: str) -> None:
+    """The error names the folder and the fix before anything is read."""
+    with pytest.raises(ConfigError, match=f"path='{root}': can't be written.*Choose a folder"):
+        Ledger(root).open()
+
+
+def test_a_missing_primary_keeps_its_staged_files(tmp_path: Path) -> None:
+    """Files of a run are not removed while the lake that knows its fate is away."""
+    transaction = Transaction.begin(Ledger(str(tmp_path / "first")), run_id(0))
+    stage = Path(transaction.stage(str(tmp_path / "second")))
+    for lock in transaction._locks:
+        lock.release()
+    (tmp_path / ".first.headrace").rename(tmp_path / "away")
+    assert Ledger(str(tmp_path / "second")).open().removed == []
+    assert stage.exists()
+    (tmp_path / "away").rename(tmp_path / ".first.headrace")
+    assert Ledger(str(tmp_path / "second")).open().removed == [transaction.run]
+    assert not stage.exists()
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 256 KiB."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
+        pytest.skip("this user may not mount a file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_the_state_of_a_mount_point_lies_inside(volume: Path) -> None:
+    """Files can't be renamed from beside a mount point into it."""
+    commit(volume, run_id(0), ["1"])
+    assert Ledger(str(volume)).state == str(volume / "_headrace")
+    assert len(Ledger(str(volume)).commits()) == 1
+
+
+def test_a_full_disk_at_the_commit_leaves_nothing(volume: Path) -> None:
+    """The error says what was kept and what to do; nothing is committed."""
+    transaction = Transaction.begin(Ledger(str(volume)), run_id(0))
+    stage = Path(transaction.stage(str(volume)))
+    (stage / MANIFEST).write_text("[]")
+    ids = pa.chunked_array([[os.urandom(20).hex() for _ in range(40_000)]])
+    with pytest.raises(TransientError, match=r"disk full while writing.*Free some space"):
+        transaction.commit({SOURCE: ids}, {})
+    transaction.close()
+    assert Ledger(str(volume)).open().finished == []
+    assert Ledger(str(volume)).commits() == []
+    assert not stage.exists()
