@@ -37,6 +37,7 @@ class SeenSet:
         self._counts: dict[int, int] = {}  # live bucket -> number of its keys
         self._alive: _Mask = np.empty(0, np.bool_)
         self._logged = 0
+        self._forgotten = 0  # of those that are logged
         self._allocate(_CAPACITY_MIN)
 
     def _allocate(self, capacity: int) -> None:
@@ -45,7 +46,7 @@ class SeenSet:
         self._ages = np.empty(self._table.capacity, np.int32)  # of each key: index into _alive
 
     def __len__(self) -> int:
-        return sum(self._counts.values())
+        return self._logged - self._forgotten
 
     @property
     def nbytes(self) -> int:
@@ -70,7 +71,7 @@ class SeenSet:
         self._reserve(len(keys))
         slots = self._table.find(keys, self._log)
         new = slots < 0
-        if self._logged > len(self):
+        if self._forgotten:
             self._mark_forgotten(new, slots)
         rows = np.flatnonzero(new)
         new[rows] = first_occurrences(keys.take(rows, axis=0))
@@ -84,7 +85,8 @@ class SeenSet:
         for bucket in gone:
             self._alive[self._codes.pop(bucket)] = False
         count = sum(self._counts.pop(bucket) for bucket in gone)
-        if self._logged > 2 * len(self):
+        self._forgotten += count
+        if self._forgotten > len(self):
             self._rebuild(len(self))
         return count
 
@@ -126,7 +128,7 @@ class SeenSet:
         """Drop what is forgotten, and move the rest to new arrays of this capacity."""
         log, ages = self._live()
         self._allocate(max(capacity, _CAPACITY_MIN))
-        self._logged = len(log)
+        self._logged, self._forgotten = len(log), 0
         self._log[: self._logged] = log
         self._ages[: self._logged] = self._renumber()[ages]
         for start in range(0, self._logged, _REBUILD_ROWS):
@@ -135,7 +137,7 @@ class SeenSet:
 
     def _live(self) -> tuple[Keys, npt.NDArray[np.int32]]:
         log, ages = self._log[: self._logged], self._ages[: self._logged]
-        if self._logged == len(self):
+        if not self._forgotten:
             return log, ages
         alive = self._alive[ages]
         return log.compress(alive, axis=0), ages[alive]
