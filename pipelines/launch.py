@@ -30,7 +30,7 @@ from pipelines.progress import Progress
 from runners import direct
 from transforms import errors
 
-__all__ = ["beam_parser", "main", "original_error", "run_bounded", "status"]
+__all__ = ["beam_parser", "main", "run_bounded", "status"]
 
 _log = logging.getLogger("headrace")
 
@@ -124,23 +124,17 @@ def _execute(pipeline: beam.Pipeline) -> None:
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
         pipeline.run().wait_until_finish()
-    except RuntimeError as error:
-        raise original_error(str(error)) from error
+    except errors.HeadraceError as error:
+        raise _without_step(error) from error
+    except Exception as error:
+        _log.exception("a step failed")
+        raise errors.PermanentError(f"{type(error).__name__}: {error}") from error
 
 
-def original_error(text: str) -> errors.HeadraceError:
-    """Return the error of ours that a step raised, from the text that Beam makes of it.
-
-    Between Beam's worker and its runner an exception is only text: its traceback.
-    """
-    found = re.findall(
-        r"transforms\.errors\.(\w+): (.*?)(?: \[while running '(.*?)'\])*$", text, re.M
-    )
-    if not found:
-        return errors.PermanentError(f"a step failed:\n{text.strip()}")
-    name, message, step = found[-1]
-    kind = errors.TransientError if name == "TransientError" else errors.PermanentError
-    return kind(f"{message} (in step {step})" if step else message)
+def _without_step(error: errors.HeadraceError) -> errors.HeadraceError:
+    """Undo what Beam does to an error: it appends the step to the first argument."""
+    first, *others = error.args
+    return type(error)(re.sub(r" \[while running '.*?'\]$", "", str(first)), *others)
 
 
 def _run_elsewhere(build: Build, options: PipelineOptions) -> None:

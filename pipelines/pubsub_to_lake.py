@@ -19,7 +19,7 @@ from apache_beam.transforms.trigger import TriggerFn
 from apache_beam.transforms.window import FixedWindows
 
 from connectors import dead_letter, lake, pubsub
-from pipelines import kinds, launch
+from pipelines import checks, kinds, launch
 from pipelines.params import ExactlyOneOf, param
 from transforms.batch import Batch
 from transforms.dedup import Deduplicate
@@ -136,6 +136,12 @@ class Params:
         default="1",
         group="Lake",
     )
+
+    def __post_init__(self) -> None:
+        checks.require_time("--event_time", self.event_time, self.schema)
+        checks.require_columns("--dedup_by", self.dedup_by, self.schema)
+        checks.require_partitions("--partition_by", self.partition_by, self.schema)
+        checks.require_apart("--dead_letter", self.dead_letter, "--output", self.output)
 
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:

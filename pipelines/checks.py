@@ -1,0 +1,66 @@
+"""Rules between parameters, checked before anything starts."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from connectors.lake import Partition
+from transforms.errors import ConfigError
+from transforms.field import Field, Source
+
+__all__ = ["require_apart", "require_columns", "require_partitions", "require_time"]
+
+
+def require_columns(flag: str, fields: Iterable[Field], schema: pa.Schema) -> None:
+    """Refuse fields that name a column which the schema lacks."""
+    for field in fields:
+        if field.source is Source.COLUMN:
+            _require_column(flag, field, field.name, schema)
+
+
+def require_time(flag: str, field: Field, schema: pa.Schema) -> None:
+    """Refuse an event time whose column is missing or holds no time."""
+    require_columns(flag, [field], schema)
+    if field.source is Source.COLUMN:
+        _require_time(flag, field, field.name, schema)
+
+
+def require_partitions(flag: str, levels: Iterable[Partition], schema: pa.Schema) -> None:
+    """Refuse levels of folders whose column is missing, or of whose column no time can be told."""
+    for level in levels:
+        _require_column(flag, level, level.column, schema)
+        if level.granularity is not None:
+            _require_time(flag, level, level.column, schema)
+
+
+def require_apart(flag: str, folder: str, other_flag: str, other: str) -> None:
+    """Refuse a folder that is, holds or lies in another one: a reader would mix their files."""
+    common = posixpath.commonpath([folder, other]) if _comparable(folder, other) else ""
+    if common in (folder, other):
+        raise ConfigError(
+            flag, folder, f"is, holds or lies in {other_flag}={other}", "Choose a folder beside it"
+        )
+
+
+def _comparable(folder: str, other: str) -> bool:
+    return folder.startswith("/") == other.startswith("/")
+
+
+def _require_column(flag: str, value: object, name: str, schema: pa.Schema) -> None:
+    if name not in schema.names:
+        raise ConfigError(
+            flag, str(value), "names no column of --schema",
+            f"Use one of {', '.join(schema.names)}",
+        )  # fmt: skip
+
+
+def _require_time(flag: str, value: object, name: str, schema: pa.Schema) -> None:
+    kind = schema.field(name).type
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        raise ConfigError(
+            flag, str(value), f"names a column of type {kind}, which is no time",
+            "Declare it as TIMESTAMP, DATETIME or DATE in --schema, or choose another",
+        )  # fmt: skip
