@@ -122,12 +122,12 @@ class SeenSet:
     def _reserve(self, count: int) -> None:
         """Make room for as many keys more."""
         if self._logged + count > self._table.capacity:
-            self._rebuild((len(self) + count) * _GROWTH)
+            self._rebuild(len(self) + count)
 
-    def _rebuild(self, capacity: int) -> None:
-        """Drop what is forgotten, and move the rest to new arrays of this capacity."""
+    def _rebuild(self, count: int) -> None:
+        """Drop what is forgotten, and move the rest to arrays with room for twice the count."""
         log, ages = self._live()
-        self._allocate(max(capacity, _CAPACITY_MIN))
+        self._allocate(max(_GROWTH * count, _CAPACITY_MIN))
         self._logged, self._forgotten = len(log), 0
         self._log[: self._logged] = log
         self._ages[: self._logged] = self._renumber()[ages]
