@@ -27,8 +27,7 @@ _UNIX = dt.datetime(1970, 1, 1)
 
 def escape(text: str) -> str:
     """Return a text as Hive writes it in a folder name; ``urllib.parse.unquote`` reverts it."""
-    escaped = _ESCAPED.sub(lambda found: f"%{ord(found.group()):02X}", text)
-    return escaped.replace("_", "%5F", 1) if escaped == NULL else escaped
+    return _ESCAPED.sub(lambda found: f"%{ord(found.group()):02X}", text)
 
 
 def folder_part(name: str, value: str | None) -> str:

@@ -25,6 +25,7 @@ OPEN_FILES_MAX = 512
 """Files of one pane that are open at a time; below the usual limit of 1,024 per process."""
 FOLDERS_MAX = 20_000
 """Folders that one pane may write to: more is a partition by something like a user's id."""
+_ZSTD_LEVEL = 1
 _SAMPLE_ROWS = 2_048
 _MEASURED_ROWS = 1_024
 
@@ -45,14 +46,21 @@ class FileOptions:
     Args:
         row_group_rows: rows of one row group, the unit that readers skip or work on in parallel.
         compression: a codec of Arrow's Parquet writer, or ``none``.
-        compression_level: of the codec; None takes its default.
+        compression_level: of the codec; by default 1 for zstd, else the codec's own.
         encodings: for columns whose values rarely repeat.
     """
 
     row_group_rows: int = 131_072
     compression: str = "zstd"
-    compression_level: int | None = 1
+    compression_level: int | None = None
     encodings: Encodings = Encodings.PLAIN
+
+    @property
+    def level(self) -> int | None:
+        """The level to give to the codec; many accept none at all."""
+        if self.compression_level is None and self.compression == "zstd":
+            return _ZSTD_LEVEL
+        return self.compression_level
 
 
 @dataclass
@@ -228,7 +236,7 @@ def writer_options(table: pa.Table, options: FileOptions) -> dict[str, Any]:
             delta.update(_delta(name, column.type))
     return {
         "compression": options.compression,
-        "compression_level": options.compression_level,
+        "compression_level": options.level,
         "use_dictionary": repeating,
         "column_encoding": delta or None,
     }

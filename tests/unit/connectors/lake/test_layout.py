@@ -1,0 +1,64 @@
+"""Names of folders and files."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.lake.layout import NULL, PaneName, escape, file_name, folder_part, job_text
+from connectors.lake.layout import time_text as text
+from transforms.errors import PermanentError
+
+HOUR_US = 3_600_000_000
+START_US = 1_357_016_400_000_000  # 2013-01-01T05:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [("UA", "UA"), ("a/b", "a%2Fb"), ("50%", "50%25"), ("a=b", "a%3Db"), ("12:30", "12%3A30"),
+     ("æø", "æø"), ("a b", "a b"), ("\n", "%0A"), ("\0", "%00")],
+)  # fmt: skip
+def test_values_are_escaped_as_hive_does(value: str, written: str) -> None:
+    """What separates or misleads paths is written as %XX; all else stays readable."""
+    assert escape(value) == written
+
+
+def test_null_and_the_empty_string_share_hives_default_folder() -> None:
+    """Hive has no other name for either, and Spark refuses an empty value."""
+    assert folder_part("carrier", None) == folder_part("carrier", "") == f"carrier={NULL}"
+
+
+def test_a_value_too_long_for_a_folder_is_named() -> None:
+    """The error names the column, not the system's error number."""
+    with pytest.raises(PermanentError, match="partition value of carrier makes a folder name"):
+        folder_part("carrier", "x" * 250)
+
+
+@pytest.mark.parametrize(
+    ("time_us", "written"),
+    [(START_US, "20130101T050000"), (START_US + 1, "20130101T050000.000001"),
+     (-1, "19691231T235959.999999"), (2**62, f"{2**62}us")],
+)  # fmt: skip
+def test_times_are_written_short(time_us: int, written: str) -> None:
+    """UTC, with a fraction only where there is one; beyond the calendar as a number."""
+    assert text(time_us) == written
+
+
+def test_a_file_name_tells_window_pane_shard_and_run() -> None:
+    """Everything that identifies the rows, and nothing that changes from try to try."""
+    pane = PaneName((START_US, START_US + HOUR_US), 0, late=False)
+    name = file_name(pane, 1, 4, "RUN")
+    assert name == "20130101T050000_20130101T060000-pane0-00001-of-00004-RUN.parquet"
+
+
+def test_late_panes_and_the_global_window_are_named() -> None:
+    """A late pane says so; the global window has no times."""
+    late = file_name(PaneName((START_US, START_US + HOUR_US), 2, late=True), 0, 1, "RUN")
+    assert "-pane2-late-00000-of-00001-" in late
+    assert (
+        file_name(PaneName(None, 0, late=False), 0, 1, "RUN") == "pane0-00000-of-00001-RUN.parquet"
+    )
+
+
+def test_a_job_name_is_safe_in_paths() -> None:
+    """Whatever a job is called, it makes no folder."""
+    assert job_text("a/b c:d") == "a-b-c-d"

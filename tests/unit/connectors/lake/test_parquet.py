@@ -1,0 +1,185 @@
+"""Rows of one pane to Parquet files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from connectors.lake import parquet
+from connectors.lake.parquet import Encodings, FileOptions, PaneWriter, writer_options
+from connectors.ledger import LakeFile
+from connectors.store import LocalStore
+from transforms.batch import Batch
+from transforms.errors import PermanentError
+
+
+def batch(**columns: object) -> Batch:
+    return Batch(pa.record_batch(columns))
+
+
+def writer(folder: Path, options: FileOptions | None = None) -> PaneWriter:
+    return PaneWriter(LocalStore(), str(folder), "/lake", "f.parquet", options or FileOptions())
+
+
+def read(file: LakeFile) -> pa.Table:
+    return pq.read_table(pa.BufferReader(Path(file.staged).read_bytes()))
+
+
+def test_each_folder_gets_one_file_with_its_rows_in_order(tmp_path: Path) -> None:
+    """The record of a file tells its place, rows and size."""
+    pane = writer(tmp_path)
+    for number in range(6):
+        pane.add(f"k={number % 2}", batch(n=[number]))
+    even, odd = pane.finish()
+    assert read(even)["n"].to_pylist() == [0, 2, 4]
+    assert (even.path, even.rows) == ("/lake/k=0/f.parquet", 3)
+    assert (odd.path, odd.rows) == ("/lake/k=1/f.parquet", 3)
+    assert even.bytes == os.path.getsize(even.staged)
+
+
+def test_no_rows_make_no_file(tmp_path: Path) -> None:
+    """An empty batch leaves no empty file."""
+    pane = writer(tmp_path)
+    pane.add("", batch(n=pa.array([], pa.int64())))
+    assert pane.finish() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("rows", "groups"), [(99, 1), (100, 1), (150, 1), (200, 2), (1_000, 10)])
+def test_row_groups_have_the_wanted_size_or_a_little_more(
+    tmp_path: Path, rows: int, groups: int
+) -> None:
+    """A large batch is cut evenly, with no small rest at its end."""
+    pane = writer(tmp_path, FileOptions(row_group_rows=100))
+    pane.add("", batch(n=list(range(rows))))
+    (file,) = pane.finish()
+    assert pq.ParquetFile(file.staged).num_row_groups == groups
+
+
+def test_row_groups_reach_the_disk_before_the_pane_ends(tmp_path: Path) -> None:
+    """Memory does not grow with the pane."""
+    pane = writer(tmp_path, FileOptions(row_group_rows=100, compression="none"))
+    for _ in range(10):
+        pane.add("", batch(n=np.random.default_rng(1).integers(0, 2**62, 1_000)))
+    (staged,) = tmp_path.iterdir()
+    assert staged.stat().st_size > 5 * 8_000
+    pane.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_largest_folder_is_written_when_memory_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound holds for all folders together."""
+    monkeypatch.setattr(parquet, "PENDING_BYTES_MAX", 1_000)
+    pane = writer(tmp_path)
+    pane.add("small", batch(n=[1]))
+    pane.add("large", batch(n=list(range(120))))
+    pane.add("small", batch(n=[2] * 10))
+    assert len(list(tmp_path.iterdir())) == 1
+    assert sorted(file.rows for file in pane.finish()) == [11, 120]
+
+
+def test_too_many_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A partition by something like a user's id stops with advice."""
+    monkeypatch.setattr(parquet, "FOLDERS_MAX", 2)
+    pane = writer(tmp_path)
+    pane.add("k=1", batch(n=[1]))
+    pane.add("k=2", batch(n=[1]))
+    with pytest.raises(PermanentError, match="more than 2 folders, for example k=3"):
+        pane.add("k=3", batch(n=[1]))
+
+
+def test_too_many_open_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only files that are partly written are open; their number is bounded."""
+    monkeypatch.setattr(parquet, "OPEN_FILES_MAX", 1)
+    pane = writer(tmp_path, FileOptions(row_group_rows=2))
+    pane.add("k=1", batch(n=[1, 2]))
+    with pytest.raises(PermanentError, match="more than 1 files at a time"):
+        pane.add("k=2", batch(n=[1, 2]))
+    pane.abort()
+
+
+def test_batches_of_compatible_schemas_share_a_file(tmp_path: Path) -> None:
+    """A column that is missing is null, and the wider type wins."""
+    pane = writer(tmp_path)
+    pane.add("", batch(a=pa.array([1], pa.int32())))
+    pane.add("", batch(a=pa.array([2], pa.int64()), b=["x"]))
+    (file,) = pane.finish()
+    assert read(file).to_pylist() == [{"a": 1, "b": None}, {"a": 2, "b": "x"}]
+
+
+def test_batches_of_incompatible_schemas_stop_the_pipeline(tmp_path: Path) -> None:
+    """The error names the column and both types."""
+    pane = writer(tmp_path)
+    pane.add("", batch(a=[1]))
+    pane.add("", batch(a=["x"]))
+    with pytest.raises(PermanentError, match=r"don't fit into one file.*int64.*string"):
+        pane.finish()
+
+
+@pytest.mark.parametrize(
+    ("late", "reason"),
+    [
+        ({"a": [1], "b": [1]}, r"\['b'\] came up after"),
+        ({"a": [2**40]}, "don't fit into its schema"),
+    ],
+)
+def test_a_schema_is_settled_by_the_first_row_group(
+    tmp_path: Path, late: dict[str, list[int]], reason: str
+) -> None:
+    """What the rows on disk can't take stops the pipeline; nothing is dropped silently."""
+    pane = writer(tmp_path, FileOptions(row_group_rows=1))
+    pane.add("", batch(a=pa.array([1], pa.int32())))
+    with pytest.raises(PermanentError, match=reason):
+        pane.add("", batch(**late))
+    pane.abort()
+
+
+def test_later_rows_are_fitted_to_the_file(tmp_path: Path) -> None:
+    """A narrower type or a missing column fits into what is on disk."""
+    pane = writer(tmp_path, FileOptions(row_group_rows=1))
+    pane.add("", batch(a=[1], b=["x"]))
+    pane.add("", batch(a=pa.array([2], pa.int32())))
+    (file,) = pane.finish()
+    assert read(file).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+
+
+def test_a_dictionary_is_used_where_values_repeat() -> None:
+    """Ids get none; nested and boolean columns, which can't be counted, get none either."""
+    table = pa.table(
+        {"id": [str(n) for n in range(100)], "kind": ["a", "b"] * 50, "flag": [True] * 100,
+         "n": list(range(100)), "tags": [[1]] * 100}
+    )  # fmt: skip
+    options = writer_options(table, FileOptions())
+    assert options["use_dictionary"] == ["kind"]
+    assert options["column_encoding"] is None
+
+
+def test_delta_encodings_are_for_columns_without_dictionary(tmp_path: Path) -> None:
+    """Numbers and texts that rarely repeat; the file reads the same."""
+    rows = batch(id=[str(n) for n in range(99)], n=list(range(99)), x=[n / 7 for n in range(99)])
+    pane = writer(tmp_path, FileOptions(encodings=Encodings.DELTA))
+    pane.add("", rows)
+    (file,) = pane.finish()
+    group = pq.ParquetFile(file.staged).metadata.row_group(0)
+    encodings = [group.column(index).encodings for index in range(3)]
+    assert "DELTA_LENGTH_BYTE_ARRAY" in encodings[0]
+    assert "DELTA_BINARY_PACKED" in encodings[1]
+    assert "PLAIN" in encodings[2]
+    assert read(file).to_batches()[0].equals(rows.rows)
+
+
+def test_row_groups_carry_statistics_and_the_codec(tmp_path: Path) -> None:
+    """Readers skip row groups by them."""
+    pane = writer(tmp_path)
+    pane.add("", batch(n=[3, 1, 2]))
+    (file,) = pane.finish()
+    column = pq.ParquetFile(file.staged).metadata.row_group(0).column(0)
+    assert (column.statistics.min, column.statistics.max) == (1, 3)
+    assert column.compression == "ZSTD"
