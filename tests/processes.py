@@ -79,7 +79,7 @@ class BrokerProcess:
 
 
 def start_pipeline(
-    module: str, address: str, argv: Sequence[str], log: Path
+    module: str, address: str, argv: Sequence[str], log: Path, cwd: Path = ROOT
 ) -> subprocess.Popen[str]:
     """Start ``python -m MODULE`` against a broker; what it says is added to the log."""
     with log.open("a") as output:
@@ -88,12 +88,21 @@ def start_pipeline(
             environment={"PUBSUB_EMULATOR_HOST": address},
             stdout=output,
             stderr=subprocess.STDOUT,
+            cwd=cwd,
         )  # fmt: skip
 
 
-def run_pipeline(module: str, address: str, argv: Sequence[str], log: Path, limit_s: float) -> int:
+def run_pipeline(
+    module: str,
+    address: str,
+    argv: Sequence[str],
+    log: Path,
+    *,
+    limit_s: float,
+    cwd: Path = ROOT,
+) -> int:
     """Run a pipeline to its end and return the exit code."""
-    process = start_pipeline(module, address, argv, log)
+    process = start_pipeline(module, address, argv, log, cwd)
     try:
         return process.wait(limit_s)
     finally:

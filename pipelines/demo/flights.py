@@ -17,7 +17,7 @@ import pyarrow as pa
 from transforms.batch import Batch
 from transforms.message import MESSAGE_SCHEMA
 
-__all__ = ["Stream", "events", "stream"]
+__all__ = ["Stream", "events", "messages", "stream"]
 
 SEED = 20130101
 DISORDER_S = 20 * 60
@@ -30,6 +30,7 @@ _COLUMNS = [
     "event_id", "departure", "carrier", "flight", "tailnum", "origin", "dest",
     "local_hour", "dep_delay", "arr_delay", "air_time", "distance",
 ]  # fmt: skip
+_ATTRIBUTES = ["event_id", "carrier", "origin"]
 _MINUTES = ["dep_delay", "arr_delay", "air_time"]
 
 
@@ -81,6 +82,11 @@ def stream(limit: int | None = None) -> Stream:
     )
 
 
+def messages(frame: pd.DataFrame) -> Batch:
+    """Return the events as messages, in their order, without troubles."""
+    return _message_batch(np.array(_payloads(frame), dtype=object), _attributes(frame))
+
+
 def _order(departure: pd.Series, rng: np.random.Generator) -> np.ndarray:
     """Return the row number of each message: disordered, some rows twice."""
     count = len(departure)
@@ -108,10 +114,14 @@ def _batches(
     payloads = np.array(_payloads(frame), dtype=object)[order]
     for position in np.flatnonzero(corrupt):
         payloads[position] = _corrupted(payloads[position], int(rng.integers(3)))
-    attributes = frame[["event_id", "carrier", "origin"]].to_numpy()[order]
+    attributes = _attributes(frame)[order]
     for start in range(0, len(order), BATCH_ROWS):
         part = slice(start, start + BATCH_ROWS)
         yield _message_batch(payloads[part], attributes[part])
+
+
+def _attributes(frame: pd.DataFrame) -> np.ndarray:
+    return frame[_ATTRIBUTES].to_numpy()
 
 
 def _payloads(frame: pd.DataFrame) -> list[bytes]:
@@ -129,8 +139,9 @@ def _corrupted(payload: bytes, way: int) -> bytes:
 
 def _message_batch(payloads: np.ndarray, attributes: np.ndarray) -> Batch:
     count = len(payloads)
-    names = np.tile(np.array(["event_id", "carrier", "origin"], dtype=object), count)
-    offsets = pa.array(np.arange(0, 3 * count + 1, 3, dtype=np.int32))
+    width = len(_ATTRIBUTES)
+    names = np.tile(np.array(_ATTRIBUTES, dtype=object), count)
+    offsets = pa.array(np.arange(0, width * count + 1, width, dtype=np.int32))
     columns = {
         "data": pa.array(payloads, pa.binary()),
         "attributes": pa.MapArray.from_arrays(

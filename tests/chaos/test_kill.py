@@ -63,7 +63,7 @@ def contents(folder: Path) -> list[str]:
 
 def pipeline_run(address: str, folder: Path) -> int:
     module = "pipelines.pubsub_to_lake"
-    return run_pipeline(module, address, argv(folder), folder / "log", RUN_LIMIT_S)
+    return run_pipeline(module, address, argv(folder), folder / "log", limit_s=RUN_LIMIT_S)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,52 @@
+"""The README's code works as it stands there."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pyarrow.dataset as ds
+import pytest
+
+from connectors import pubsub
+from pipelines.demo import flights
+from tests.processes import ROOT, BrokerProcess, run_pipeline
+
+pytestmark = pytest.mark.integration
+
+TOPIC = "projects/demo/topics/flights"
+SUBSCRIPTION = "projects/demo/subscriptions/delays"
+
+
+def code_blocks(language: str) -> list[str]:
+    text = (ROOT / "README.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def test_pipeline_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example is complete: saved to a file and started, it gives the right answer."""
+    (code,) = code_blocks("python")
+    (tmp_path / "carrier_delays.py").write_text(code)
+    events = flights.events(2_000)
+    with BrokerProcess(tmp_path / "broker") as broker:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
+        pubsub.create_topic(TOPIC)
+        pubsub.create_subscription(SUBSCRIPTION, TOPIC)
+        with pubsub.Publisher(TOPIC) as publisher:
+            publisher.publish(flights.messages(events))
+        argv = [f"--subscription={SUBSCRIPTION}"]
+        log = tmp_path / "log"
+        monkeypatch.chdir(tmp_path)
+        status = run_pipeline("carrier_delays", broker.address, argv, log, limit_s=60, cwd=tmp_path)
+        assert status == 0, log.read_text()
+    expected: dict[str, int] = defaultdict(int)
+    for carrier in events["carrier"]:
+        expected[carrier] += 1
+    table = ds.dataset(sorted((tmp_path / "delays").rglob("*.parquet"))).to_table()
+    found: dict[str, int] = defaultdict(int)
+    for row in table.to_pylist():
+        found[row["carrier"]] += row["flights"]
+    assert found == expected
+    by_hour = events.groupby([events["departure"].dt.floor("h"), "carrier"])["dep_delay"].mean()
+    for row in table.to_pylist():
+        mean = by_hour[row["window_start"], row["carrier"]]
+        assert row["delay_min"] == pytest.approx(mean) or str(mean) in ("<NA>", "nan")
