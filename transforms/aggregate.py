@@ -112,6 +112,8 @@ class _Partial(beam.DoFn):
             yield repr(key).encode(), self._grouping.partial(element)
 
 
+@beam.typehints.with_input_types(Batch)
+@beam.typehints.with_output_types(Batch)
 class _Merge(beam.CombineFn):
     """Partials to one partial; the accumulator is a short list of them."""
 

@@ -10,6 +10,8 @@ from transforms.errors import ConfigError
 __all__ = ["format_duration", "parse_duration", "whole_millis"]
 
 _UNIT_MS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_ROUNDING_MS: Final = 1e-4
+"""What binary fractions of seconds may be off."""
 _PATTERN: Final = re.compile(r"(\d{1,12})(ms|s|m|h|d)", re.ASCII)
 
 
@@ -38,24 +40,29 @@ def format_duration(seconds: float) -> str:
     Raises:
         ConfigError: the seconds are negative or no whole number of milliseconds.
     """
-    millis = whole_millis("duration", seconds)
-    unit = next(unit for unit, size in _UNIT_MS.items() if millis % size == 0 and millis >= size)
+    millis = whole_millis("duration", seconds, least=0)
+    unit = next(unit for unit, size in _UNIT_MS.items() if millis % size == 0)
     return f"{millis // _UNIT_MS[unit]}{unit}"
 
 
-def whole_millis(name: str, seconds: float) -> int:
-    """Return a positive duration in milliseconds.
+def whole_millis(name: str, seconds: float, least: int = 1) -> int:
+    """Return a duration in milliseconds.
 
     Beam's runners exchange times in milliseconds, so that a finer duration would silently
     change on its way.
 
+    Args:
+        name: the parameter that an error should name.
+        seconds: the duration.
+        least: milliseconds; the shortest duration that is allowed.
+
     Raises:
-        ConfigError: the seconds are not positive or no whole number of milliseconds.
+        ConfigError: the seconds are too few or no whole number of milliseconds.
     """
     millis = round(seconds * 1_000)
-    if millis <= 0 or abs(seconds * 1_000 - millis) > 1e-6 * millis:
+    if millis < least or abs(seconds * 1_000 - millis) > _ROUNDING_MS:
         raise ConfigError(
-            name, seconds, "must be a positive, whole number of milliseconds",
+            name, seconds, f"must be a whole number of milliseconds, at least {least}",
             "Give seconds, such as 0.5 or 60",
         )  # fmt: skip
     return millis

@@ -17,6 +17,7 @@ from transforms.batch import Batch
 from transforms.errors import ConfigError
 from transforms.failure import failures
 from transforms.field import Field
+from transforms.lookup import look_up
 from transforms.orphan import with_messages
 
 __all__ = ["MICROS_MAX", "MICROS_MIN", "Micros", "event_times", "reject"]
@@ -59,7 +60,7 @@ def event_times(field: Field, batch: Batch) -> tuple[Micros, npt.NDArray[np.bool
         ConfigError: there is no such field, or its type holds no time. Numbers are refused:
             nobody can know their unit.
     """
-    ticks, multiplier, divisor = _ticks(field, _values(field, batch))
+    ticks, multiplier, divisor = _ticks(field, look_up("event_time", field, batch))
     low, high = MICROS_MIN * divisor // multiplier, MICROS_MAX * divisor // multiplier
     raw = _int64(ticks)
     usable = _usable(ticks, raw, low, high)
@@ -70,21 +71,11 @@ def event_times(field: Field, batch: Batch) -> tuple[Micros, npt.NDArray[np.bool
 
 def reject(field: Field, rejected: Batch, step: str) -> Batch:
     """Return the dead letters of rows without a usable event time, with what was found."""
-    values = _values(field, rejected)
+    values = look_up("event_time", field, rejected)
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.int64())
     errors = [_BAD.format(field, str(value)[:_SHOWN_MAX]) for value in values.to_pylist()]
     return failures(with_messages(rejected), step, [("bad_event_time", text) for text in errors])
-
-
-def _values(field: Field, batch: Batch) -> pa.Array:
-    try:
-        return field.of(batch)
-    except KeyError as error:
-        raise ConfigError(
-            "event_time", str(field), f"must exist in the batch: {error.args[0]}",
-            "Name a column of the schema, an attribute or a message part",
-        ) from error  # fmt: skip
 
 
 def _ticks(field: Field, values: pa.Array) -> tuple[pa.Array, int, int]:

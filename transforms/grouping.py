@@ -18,6 +18,7 @@ from transforms.batch import Batch
 from transforms.errors import ConfigError
 from transforms.field import Field
 from transforms.groups import first_rows, group_numbers
+from transforms.lookup import look_up
 from transforms.measures import Measure, State
 
 __all__ = ["Grouping"]
@@ -70,13 +71,7 @@ class Grouping:
 
 
 def _key(field: Field, batch: Batch) -> pa.Array:
-    try:
-        values = field.of(batch)
-    except KeyError as error:
-        raise ConfigError(
-            "by", str(field), f"must exist in the batch: {error.args[0]}",
-            "Name a column of the schema, an attribute or a message part",
-        ) from error  # fmt: skip
+    values = look_up("by", field, batch)
     if pa.types.is_nested(values.type):
         raise ConfigError(
             "by", str(field), f"must hold plain values, not {values.type}", "Name a plain column"

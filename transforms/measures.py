@@ -20,6 +20,7 @@ import pyarrow.types as pat
 from transforms.batch import Batch
 from transforms.errors import ConfigError, PermanentError
 from transforms.field import Field, column
+from transforms.lookup import look_up
 
 __all__ = ["Count", "Distinct", "Max", "Mean", "Measure", "Min", "State", "Sum", "as_field"]
 
@@ -69,13 +70,7 @@ class _OfColumn:
             ConfigError: there is no such column, or the measure is not defined for its type.
         """
         measure, field = f"measure {name}", as_field(self.of)
-        try:
-            values = field.of(batch)
-        except KeyError as error:
-            raise ConfigError(
-                measure, str(field), f"must exist in the batch: {error.args[0]}",
-                "Name a column of the schema",
-            ) from error  # fmt: skip
+        values = look_up(measure, field, batch)
         if not rule.accepts(values.type):
             raise ConfigError(
                 measure, f"{type(self).__name__}({field})", f"{rule.text}, not {values.type}",

@@ -37,5 +37,7 @@ def _portable(rows: Batch) -> Batch:
     """Write times as text, for Python's end at the year 9999 and at microseconds."""
     for field in rows.schema:
         if pa.types.is_timestamp(field.type):
-            rows = rows.with_column(field.name, rows.column(field.name).cast(pa.string()))
+            zone = field.type.tz and "UTC"
+            times = rows.column(field.name).cast(pa.timestamp(field.type.unit, zone))
+            rows = rows.with_column(field.name, times.cast(pa.string()))
     return rows

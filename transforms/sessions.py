@@ -23,6 +23,7 @@ from transforms.duration import whole_millis
 from transforms.event_time import Micros, event_times
 from transforms.field import Field
 from transforms.groups import group_numbers
+from transforms.lookup import look_up
 from transforms.rewindow import ParDoInto
 from transforms.split import Part, split_by
 
@@ -37,6 +38,7 @@ class Session:
     ``Aggregate`` does. Every batch after windowing holds one session's rows of one key, so that
     many keys with few rows each cost what Beam costs per element. Sessions begin and end at
     whole milliseconds, the resolution of Beam's runners; event times are rounded down to these.
+    Late rows are judged with the rows of their batch that they belong to: kept if the last is.
 
     Args:
         gap_s: seconds without a row that end a session; whole milliseconds.
@@ -51,7 +53,7 @@ class Session:
 
     def split(self, batch: Batch, times: Micros) -> Iterator[Part]:
         """Yield the rows of each key and session, with their earliest time."""
-        keys = group_numbers([field.of(batch) for field in self.by], len(batch))
+        keys = group_numbers([look_up("windows", field, batch) for field in self.by], len(batch))
         millis = times // 1_000
         order = np.lexsort((millis, keys))
         gap = whole_millis("windows", self.gap_s)

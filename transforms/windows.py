@@ -16,12 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from apache_beam.transforms.core import Windowing as BeamWindowing
 from apache_beam.transforms.trigger import AccumulationMode, TriggerFn
-from apache_beam.transforms.window import (
-    FixedWindows,
-    SlidingWindows,
-    TimestampedValue,
-    WindowFn,
-)
+from apache_beam.transforms.window import FixedWindows, SlidingWindows, TimestampedValue, WindowFn
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.batch import Batch
@@ -46,8 +41,8 @@ __all__ = [
 ]
 
 
-def _micros(seconds: float) -> int:
-    return whole_millis("windows", seconds) * 1_000
+def _micros(seconds: float, least_ms: int = 1) -> int:
+    return whole_millis("windows", seconds, least_ms) * 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +62,12 @@ class Fixed:
 
     def segments(self, times: Micros) -> npt.NDArray[np.int64]:
         """Return the number of each time's window."""
-        return (times - round(self.offset_s * 1e6)) // _micros(self.size_s)
+        return (times - _micros(self.offset_s, 0)) // _micros(self.size_s)
 
     def window_fn(self) -> WindowFn:
         """Return the window function for Beam."""
-        offset = Timestamp(micros=round(self.offset_s * 1e6))
-        return FixedWindows(Duration(micros=_micros(self.size_s)), offset)
+        size, offset = _micros(self.size_s), _micros(self.offset_s, 0)
+        return FixedWindows(Duration(micros=size), Timestamp(micros=offset))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,25 +99,22 @@ class Sliding:
         The set changes where a window starts and where one ends. Both counts grow with time, so
         that their sum tells both.
         """
-        since = times - round(self.offset_s * 1e6)
+        since = times - _micros(self.offset_s, 0)
         size, period = _micros(self.size_s), _micros(self.period_s)
         return since // period + (since - size) // period
 
     def window_fn(self) -> WindowFn:
         """Return the window function for Beam."""
-        size, period = (
-            Duration(micros=_micros(self.size_s)),
-            Duration(micros=_micros(self.period_s)),
-        )
-        return SlidingWindows(size, period, Timestamp(micros=round(self.offset_s * 1e6)))
+        size, period = _micros(self.size_s), _micros(self.period_s)
+        offset = Timestamp(micros=_micros(self.offset_s, 0))
+        return SlidingWindows(Duration(micros=size), Duration(micros=period), offset)
 
 
 Windows = Fixed | Sliding | Session
 
 
 def _check_offset(offset_s: float, period_s: float) -> None:
-    period = _micros(period_s)
-    if offset_s and not 0 < _micros(offset_s) < period:
+    if _micros(offset_s, 0) >= _micros(period_s):
         raise ConfigError(
             "windows", offset_s, f"must be an offset from 0 to less than {period_s}",
             "Subtract whole periods",
@@ -212,8 +204,7 @@ class Windowing(beam.PTransform):
 
     def __post_init__(self) -> None:
         super().__init__()
-        if self.allowed_lateness_s:
-            whole_millis("allowed_lateness_s", self.allowed_lateness_s)
+        self._lateness_ms = whole_millis("allowed_lateness_s", self.allowed_lateness_s, least=0)
 
     def expand(self, batches: beam.PCollection[Batch]) -> Windowed:
         """Split, then assign windows."""
@@ -226,7 +217,7 @@ class Windowing(beam.PTransform):
             self.windows.window_fn(),
             self.trigger,
             AccumulationMode.DISCARDING,
-            allowed_lateness=Duration(micros=round(self.allowed_lateness_s * 1e6)),
+            allowed_lateness=Duration(micros=self._lateness_ms * 1_000),
         )
         if isinstance(self.windows, Session):
             return into_sessions(self.event_time, windowing).with_output_types(Batch)

@@ -7,6 +7,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.pipeline import PipelineVisitor
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing import test_stream
@@ -169,3 +170,34 @@ def test_early_panes_come_with_processing_time() -> None:
         answer = (pipeline | stream | windowing).ok | Aggregate(["user"], {"mean": Mean("n")})
         expected = [("a", 1.0, 0.0, 60.0, 0), ("a", 2.0, 0.0, 60.0, 1)]
         assert_that(answer | beam.FlatMap(plain), equal_to(expected))
+
+
+def test_dictionaries_of_different_batches_are_one_key() -> None:
+    """A key encoded by dictionary is compared by its value, not by its number."""
+    keys = [pa.array(values).dictionary_encode() for values in (["x", "y"], ["y", None])]
+    rows = [Batch(pa.record_batch({"key": values})) for values in keys]
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        answer = pipeline | beam.Create(rows) | Aggregate(["key"], {"rows": Count()})
+        expected = [("x", 1, None, None, 0), ("y", 2, None, None, 0), (None, 1, None, None, 0)]
+        assert_that(answer | beam.FlatMap(plain), equal_to(expected))
+
+
+class ElementTypes(PipelineVisitor):
+    """Collects the element types of what the parts of Aggregate return."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def visit_transform(self, transform_node: Any) -> None:
+        if transform_node.full_label.startswith("Aggregate/"):
+            self.found |= {str(out.element_type) for out in transform_node.outputs.values()}
+
+
+def test_partials_travel_as_batches() -> None:
+    """Every collection within Aggregate is typed, so that Arrow IPC carries the partials."""
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    _ = pipeline | beam.Create([batch(("a", 1, 0))]) | Aggregate(["user"], {"rows": Count()})
+    types = ElementTypes()
+    pipeline.visit(types)
+    assert types.found
+    assert all("Batch" in name and "Any" not in name for name in types.found), types.found

@@ -209,3 +209,21 @@ def test_sessions_never_lose_more_than_single_rows(steps: list[int | list[int]])
         assert kept >= kept_single
 
     run_both_ways(Session(10, (column("mode"),)), steps, judge)
+
+
+@pytest.mark.parametrize(
+    ("windows", "urn"),
+    [
+        (Fixed(60), "beam:window_fn:fixed_windows:v1"),
+        (Sliding(60, 30), "beam:window_fn:sliding_windows:v1"),
+        (Session(30, (column("user"),)), "beam:window_fn:session_windows:v1"),
+    ],
+)
+def test_runners_see_standard_windows(windows: Windows, urn: str) -> None:
+    """What a runner gets are Beam's own window functions, so that any runner can merge them."""
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    rows = pipeline | beam.Create([batch(("a", 1))])
+    _ = grouped((rows | Windowing(windows, column("at"))).ok)
+    strategies = pipeline.to_runner_api().components.windowing_strategies.values()
+    functions = {strategy.window_fn.urn for strategy in strategies}
+    assert functions == {"beam:window_fn:global_windows:v1", urn}

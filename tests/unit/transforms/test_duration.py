@@ -25,7 +25,9 @@ def test_parse_refuses(text: str) -> None:
     assert caught.value.name == "allowed_lateness"
 
 
-@pytest.mark.parametrize("text", ["1ms", "1500ms", "1s", "90s", "1m", "90m", "1h", "36h", "2d"])
+@pytest.mark.parametrize(
+    "text", ["1ms", "1500ms", "1s", "90s", "1m", "90m", "1h", "36h", "2d", "0d"]
+)
 def test_format_is_the_shortest_text(text: str) -> None:
     """What is written is read as the same seconds, in the largest unit that fits."""
     assert format_duration(parse_duration(text)) == text

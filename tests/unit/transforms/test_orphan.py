@@ -27,6 +27,7 @@ def test_rows_become_json() -> None:
         "x": Decimal("1.50"),
         "b": b"\xff",
         "at": dt.datetime(2024, 1, 1),
+        "zoned": dt.datetime(2024, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=1))),
         "day": dt.date(2024, 1, 2),
         "list": [1, None],
         "nothing": None,
@@ -40,6 +41,8 @@ def test_rows_become_json() -> None:
     assert data["x"] == "1.50"
     assert data["b"] == "/w=="
     assert data["at"].startswith("2024-01-01 00:00:00")
+    assert data["zoned"].startswith("2023-12-31 23:00:00")
+    assert data["zoned"].endswith("Z")
     assert data["list"] == [1, None]
     assert found.column("message_id").null_count == 1
 
