@@ -76,11 +76,18 @@ def column_of(field: pa.Field, place: str) -> Column:
         return _struct(field, place)
     if pa.types.is_list(field.type):
         return _list(field, place)
-    if holds_json(field) or pa.types.is_decimal(field.type):
-        return _raw(field)
+    if holds_json(field):
+        return _json(field)
     if field.type in PLAIN:
         return _column(field, PLAIN[field.type], lambda values: (pa.array(values, field.type), []))
-    return _literal(field, place)
+    convert = literals.converter(field.type)
+    if convert is None:
+        raise ConfigError(
+            place, str(field.type), "is no type that a JSON value can be parsed to",
+            "Use a type of BigQuery's schemas; a timestamp is in UTC or has no zone",
+        )  # fmt: skip
+    is_decimal = pa.types.is_decimal(field.type)
+    return _decimal(field, convert) if is_decimal else _literal(field, convert)
 
 
 class Fields:
@@ -128,14 +135,8 @@ def _column(field: pa.Field, accepts: Any, build: Callable[[list[Any]], Built]) 
     return Column(accepts, msgspec.NODEFAULT, build)
 
 
-def _literal(field: pa.Field, place: str) -> Column:
+def _literal(field: pa.Field, convert: literals.Convert) -> Column:
     """Compile a field that JSON writes as text of a certain form."""
-    convert = literals.converter(field.type)
-    if convert is None:
-        raise ConfigError(
-            place, str(field.type), "is no type that a JSON value can be parsed to",
-            "Use a type of BigQuery's schemas; a timestamp is in UTC or has no zone",
-        )  # fmt: skip
     rule = f"is no {literals.form(field.type)}"
 
     def build(values: list[Any]) -> Built:
@@ -149,22 +150,24 @@ def _literal(field: pa.Field, place: str) -> Column:
     return _column(field, str, build)
 
 
-def _raw(field: pa.Field) -> Column:
-    """Compile a field that is made of its JSON text: JSON itself, and decimals.
+def _json(field: pa.Field) -> Column:
+    """Compile a field that keeps its JSON text."""
 
-    A decimal may be a number or a text; a float in between would change its digits.
-    """
-    convert = None if holds_json(field) else literals.converter(field.type)
+    def build(values: list[Any]) -> Built:
+        text = _json_texts(values)
+        return text, [] if field.nullable else _nulls(text)
+
+    return Column(msgspec.Raw, NULL if field.nullable else msgspec.NODEFAULT, build)
+
+
+def _decimal(field: pa.Field, convert: literals.Convert) -> Column:
+    """Compile a field that is made of the text of a number: a float would change its digits."""
 
     def build(values: list[Any]) -> Built:
         text = _json_texts(values)
         faults = [] if field.nullable else _nulls(text)
-        if convert is None:
-            return text, faults
         numbers = convert(pc.ascii_trim(text, characters='"'))
-        faults += [
-            _no_decimal(int(at), text[at].as_py(), field.type) for at in _lost(text, numbers)
-        ]
+        faults += [_no_decimal(at, text[at].as_py(), field.type) for at in _lost(text, numbers)]
         return numbers, faults
 
     return Column(msgspec.Raw, NULL if field.nullable else msgspec.NODEFAULT, build)

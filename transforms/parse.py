@@ -35,6 +35,7 @@ KINDS_BY_WORDING = (
     (re.compile(r"Invalid "), kinds.INVALID_VALUE),
 )
 FAILURES = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UTF8_BLOCK_ROWS = 64
 DENSE_SHARE = 64
 
 
@@ -144,12 +145,23 @@ def _invalid_utf8(payloads: pa.Array, first: int) -> list[int]:
     try:
         payloads.cast(pa.string())
     except pa.ArrowInvalid:
-        half = len(payloads) // 2
-        if not half:
-            return [first]
-        left, right = payloads.slice(0, half), payloads.slice(half)
-        return _invalid_utf8(left, first) + _invalid_utf8(right, first + half)
-    return []
+        pass
+    else:
+        return []
+    if len(payloads) <= UTF8_BLOCK_ROWS:
+        documents = enumerate(payloads.to_pylist(), first)
+        return [row for row, document in documents if not _is_utf8(document)]
+    half = len(payloads) // 2
+    left, right = payloads.slice(0, half), payloads.slice(half)
+    return _invalid_utf8(left, first) + _invalid_utf8(right, first + half)
+
+
+def _is_utf8(document: bytes) -> bool:
+    try:
+        document.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _without(rows: pa.RecordBatch, gone: Sequence[int]) -> pa.RecordBatch:

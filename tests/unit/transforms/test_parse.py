@@ -334,6 +334,7 @@ def test_long_values_are_cut_in_reasons() -> None:
         pa.schema([("a", pa.int64()), ("a", pa.string())]),
         pa.schema([("a", pa.uint64())]),
         pa.schema([("a", pa.timestamp("us", tz="Europe/Paris"))]),
+        pa.schema([("a", pa.decimal128(5, -2))]),
         pa.schema([("a", pa.list_(pa.struct([("b", pa.duration("s"))])))]),
         pa.schema([("a", pa.struct([]))]),
     ],
