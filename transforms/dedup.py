@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import apache_beam as beam
@@ -41,23 +42,27 @@ class Deduplicate(beam.PTransform):
     A key that arrives with element time ``t`` is remembered until the watermark passes ``t``
     plus the horizon, rounded up by a quarter of the horizon at most; a row is dropped if its key
     is remembered. Rows with a null in their key are kept. Every row keeps its windows, merged
-    sessions included, its element timestamp and its pane.
+    sessions included, its element time and its pane; none is dropped for being late.
 
     Guarantees:
-        Exact within the horizon, up to collisions of 128-bit hashes; right on every runner, for
-        it uses Beam state and timers alone. A duplicate after the horizon may be kept or dropped.
-        Late rows are remembered from the last expiry on: about half a horizon at least.
+        Exact within the horizon, up to collisions of 128-bit hashes, on every runner that fires
+        timers by the watermark: nothing but Beam state and timers is relied on. (The FnApiRunner
+        fires them whenever a splittable source pauses; there a key is known until the next pause.)
+        A duplicate after the horizon may be kept or dropped.
+        A late row is remembered for a horizon from the last expiry on, half a horizon at least
+        where rows come steadily.
         A bounded run whose watermark stands still until its end remembers every key.
-        State: 16 to 32 bytes for each key of the horizon, in the runner's store; 28 to 60 in the
-        memory of the worker that owns the shard. Keys with a time in the far future stay until
-        then: reject such rows before.
+        State: 16 to 32 bytes for each key within the horizon in the runner's store, and 28 to 72
+        in the worker that owns the shard. Expiry writes each key once more at most, on average.
+        A key with a time in the far future stays until then: reject such rows before.
 
     Args:
-        key: one or more fields: a column, an attribute or the message id.
-        horizon_s: seconds of element time for which a key is remembered.
-        shards: workers that can share the work. With one, rows aren't copied but for those that
-            are dropped; with more, batches are split in as many parts. Plan for at most a few
-            million keys per shard, for a shard that moves to another worker is read anew there.
+        key: one or more fields: columns, attributes or parts of the message.
+        horizon_s: seconds of element time for which a key is remembered; whole milliseconds.
+        shards: how many workers can share the work. With one, no row is copied but where others
+            are dropped; with more, each batch is copied and split in as many parts. Plan for at
+            most a few million keys per shard: when it moves to another worker, its keys are read
+            anew there, at about 4 million a second.
     """
 
     key: Field | Sequence[Field]
@@ -111,8 +116,12 @@ class _Shard(beam.DoFn):
             return
         keys, missing = fingerprint([field.of(element) for field in self._fields])
         shards = np.where(missing, 0, keys[:, 1] % np.uint64(self._shards))
-        for shard in np.unique(shards).tolist():
-            yield shard, windowed.with_value(element.filter(pa.array(shards == shard)))
+        order = np.argsort(shards, kind="stable")
+        grouped = element.take(pa.array(order))
+        edges = np.searchsorted(shards[order], np.arange(self._shards + 1)).tolist()
+        for shard, (start, end) in enumerate(pairwise(edges)):
+            if start < end:
+                yield shard, windowed.with_value(grouped.slice(start, end - start))
 
 
 class _InFirstWindow(beam.DoFn):

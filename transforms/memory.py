@@ -100,6 +100,7 @@ class Memory:
         They are replaced when more than half of the stored keys are forgotten ones, so that each
         key is written twice at most, on average.
         """
+        watermark_us = max(watermark_us, self.summary.watermark_us)
         token = self._token(_CHUNK_HEAD.pack(watermark_us))
         self.summary = Summary(token, watermark_us, NEVER_US)
         self._seen.expire(watermark_us - self._horizon_us + 1)

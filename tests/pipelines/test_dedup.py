@@ -196,6 +196,14 @@ def test_bounded_run_remembers_every_key(runner: type) -> None:
         assert_that(kept | beam.Map(letters), equal_to(["ab", "c", "d"]))
 
 
+def test_bundles_that_run_again_keep_the_same_rows() -> None:
+    """A runner that runs each bundle, rolls its state back and runs it again loses nothing."""
+    with beam.Pipeline(runner=FnApiRunner(bundle_repeat=2)) as pipeline:
+        kept = source(pipeline, [("ab", 0), ("bc", 100), ("ac", 200)])
+        kept |= Deduplicate(column("id"), 60)
+        assert_that(kept | beam.Map(letters), equal_to(["ab", "c"]))
+
+
 @pytest.mark.parametrize("shards", [1, 4])
 def test_shards_find_the_same_rows_as_one_set(shards: int) -> None:
     """Of random rows each key is kept once, and each null, however the work is shared."""

@@ -61,6 +61,14 @@ def test_late_key_is_remembered_from_the_last_expiry_on() -> None:
     assert admitted(memory, 0, 1) == [False]
 
 
+def test_watermark_never_goes_back() -> None:
+    """A timer that fires late, with a time before the last expiry, changes no decision."""
+    memory = Memory(HORIZON_US)
+    memory.expire(1_000_000)
+    memory.expire(500_000)
+    assert memory.summary.watermark_us == 1_000_000
+
+
 def test_horizon_is_whole_milliseconds_in_buckets() -> None:
     """Expiry falls on whole milliseconds, for Beam's timers know no others."""
     memory = Memory(1_000)
