@@ -51,8 +51,11 @@ ACK_REQUEST_BYTES_MAX = 524_288
 """Bytes of one Acknowledge or ModifyAckDeadline request (quotas: 512 KiB)."""
 PULL_MESSAGES_MAX = 1_000
 """Messages in one Pull response (quotas); a StreamingPull response holds no more either (ours)."""
-RESPONSE_BYTES_MAX = 10_000_000
-"""Bytes of messages in one Pull or StreamingPull response, unless the first is larger (ours)."""
+RESPONSE_BYTES_MAX = 3_000_000
+"""Bytes of messages in one Pull or StreamingPull response, unless the first is larger (ours).
+
+With the framing that comes on top, up to 750 bytes a message, this stays below the 4 MiB that
+clients receive at most when they are led here by ``PUBSUB_EMULATOR_HOST``."""
 PULL_WAIT_S = 2.0
 """Seconds that Pull waits for the first message: the API says a bounded time (ours)."""
 

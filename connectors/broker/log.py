@@ -100,9 +100,12 @@ class Log:
         """Begin a new segment with a snapshot of everything written so far.
 
         Raises:
-            Exhausted: the disk is full; the old segment stays in use.
+            Exhausted: it can't be written, most likely for want of room; the old one stays in use.
         """
-        self._begin(snapshot)
+        try:
+            self._begin(snapshot)
+        except OSError as error:
+            raise Exhausted(_full_text(self._directory)) from error
 
     def payload(self, place: Place) -> pa.Buffer:
         """Return the payload of a frame, in place."""
@@ -178,10 +181,10 @@ class Log:
             _write_all(file, data, 0)
             os.fsync(file)
             _sync_directory(self._directory)
-        except OSError as error:
+        except OSError:
             os.close(file)
             path.unlink()
-            raise Exhausted(_full_text(self._directory)) from error
+            raise
         if self._file >= 0:
             os.close(self._file)
         self._file, self.size_bytes = file, len(data)

@@ -1,0 +1,46 @@
+"""The broker's own statement of the wire messages agrees with Google's."""
+
+import pyarrow as pa
+import pytest
+from google.pubsub_v1.types import pubsub
+
+from connectors.broker import limits, rows, schema
+from transforms import message
+
+
+@pytest.mark.parametrize("name", schema.NAMES)
+def test_message_is_defined_as_google_defines_it(name: str) -> None:
+    """Each field has the same name, number and place; none is missing."""
+    ours = schema.message(name).DESCRIPTOR
+    theirs = getattr(pubsub, name).pb().DESCRIPTOR
+    assert {f.name: f.number for f in ours.fields} == {f.name: f.number for f in theirs.fields}
+    for field in theirs.fields:
+        own = ours.fields_by_name[field.name]
+        assert own.is_repeated == field.is_repeated
+        assert _wire_type(own) == _wire_type(field), field.name
+
+
+def _wire_type(field: object) -> str:
+    varints = {field.TYPE_BOOL, field.TYPE_INT32, field.TYPE_INT64, field.TYPE_ENUM}  # type: ignore[attr-defined]
+    return "varint" if field.type in varints else "length-delimited"  # type: ignore[attr-defined]
+
+
+def test_active_is_the_state_of_both_enums() -> None:
+    """The number stands for ACTIVE in topics and in subscriptions."""
+    states = (pubsub.Topic.State.ACTIVE, pubsub.Subscription.State.ACTIVE)
+    assert [int(state) for state in states] == [schema.ACTIVE] * 2
+
+
+def test_lease_has_the_columns_of_a_message_batch() -> None:
+    """Broker and transforms state the schema apart, for neither may import the other."""
+    assert rows.DELIVERED.equals(message.MESSAGE_SCHEMA, check_metadata=True)
+    assert isinstance(rows.STORED, pa.Schema)
+
+
+def test_limits_agree_with_the_writers() -> None:
+    """What the pipeline's writer may send, the broker accepts."""
+    shared = [name for name in message.__all__ if name.endswith("_MAX") and hasattr(limits, name)]
+    assert "PUBLISH_BYTES_MAX" in shared
+    assert "ATTRIBUTE_VALUE_BYTES_MAX" in shared
+    for name in shared:
+        assert getattr(limits, name) == getattr(message, name), name

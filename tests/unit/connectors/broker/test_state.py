@@ -1,0 +1,177 @@
+"""The broker's decisions, with events and times as the only input."""
+
+import numpy as np
+import pytest
+
+from connectors.broker.errors import AlreadyExists, CorruptLog, NotFound
+from connectors.broker.events import (
+    Acked,
+    Event,
+    Place,
+    Published,
+    SubscriptionCreated,
+    SubscriptionDeleted,
+    TopicCreated,
+    TopicDeleted,
+)
+from connectors.broker.names import DELETED_TOPIC
+from connectors.broker.state import State, Subscription
+
+T, S, S2 = "projects/p/topics/abc", "projects/p/subscriptions/abc", "projects/p/subscriptions/def"
+TOPIC = TopicCreated(1, T, {})
+SUBSCRIPTION = SubscriptionCreated(2, S, 1, 10, 600, {})
+SECOND = SubscriptionCreated(3, S2, 1, 10, 1_200, {})
+HOUR_US = 3_600_000_000
+
+
+def place(segment: int) -> Place:
+    """Return a place that tells its segment."""
+    return Place(segment, 64, 100)
+
+
+def publish(count: int, segment: int = 1, time_us: int = 0, first_id: int = 1) -> Published:
+    """Return a publish to the topic."""
+    return Published(1, first_id, count, time_us, place(segment))
+
+
+def state_of(*events: Event) -> State:
+    """Return the state after events."""
+    state = State()
+    for event in events:
+        state.apply(event)
+    return state
+
+
+def waiting(subscription: Subscription) -> list[int]:
+    """Return the positions that are ready."""
+    return subscription.backlog.peek(1_000).tolist()
+
+
+def test_subscription_gets_what_is_published_after_it() -> None:
+    """What came before a subscription is not its business."""
+    state = state_of(TOPIC, publish(2), SUBSCRIPTION, publish(3), SECOND, publish(1))
+    assert waiting(state.subscription(S)) == [2, 3, 4, 5]
+    assert waiting(state.subscription(S2)) == [5]
+
+
+def test_subscriptions_ack_each_for_itself() -> None:
+    """An ack in one leaves the other alone."""
+    state = state_of(TOPIC, SUBSCRIPTION, SECOND, publish(3), Acked(2, np.array([0, 2])))
+    assert waiting(state.subscription(S)) == [1]
+    assert waiting(state.subscription(S2)) == [0, 1, 2]
+
+
+def test_names_are_taken_once() -> None:
+    """Creating again is refused; after deletion the name is free and means something new."""
+    state = state_of(TOPIC, SUBSCRIPTION, publish(2))
+    with pytest.raises(AlreadyExists, match=T):
+        state.check_topic_is_new(T)
+    with pytest.raises(AlreadyExists, match=S):
+        state.check_subscription_is_new(S)
+    state.apply(SubscriptionDeleted(2))
+    state.check_subscription_is_new(S)
+    state.apply(SubscriptionCreated(9, S, 1, 10, 600, {}))
+    assert waiting(state.subscription(S)) == []
+    with pytest.raises(NotFound):
+        state.subscription_by_uid(2)
+
+
+def test_missing_resources_are_not_found() -> None:
+    """The sentence names the resource."""
+    with pytest.raises(NotFound, match=T):
+        State().topic(T)
+    with pytest.raises(NotFound, match=S):
+        State().subscription(S)
+
+
+def test_subscription_outlives_its_topic() -> None:
+    """It keeps its backlog, shows the topic as deleted, and a new topic is another one."""
+    state = state_of(TOPIC, SUBSCRIPTION, publish(2), TopicDeleted(1))
+    assert state.subscription(S).topic.shown_name == DELETED_TOPIC
+    state.apply(TopicCreated(4, T, {}))
+    state.apply(Published(4, 3, 5, 0, place(1)))
+    assert waiting(state.subscription(S)) == [0, 1]
+    assert state.reclaim() == [place(1)]  # of the new topic, which nobody reads
+
+
+def test_events_about_what_is_gone_change_nothing() -> None:
+    """A publish or an ack that was on its way while its target was deleted is told so."""
+    state = state_of(TOPIC, SUBSCRIPTION, TopicDeleted(1), SubscriptionDeleted(2))
+    assert not state.apply(publish(3, first_id=10))
+    assert not state.apply(Acked(2, np.array([0])))
+    assert state.next_id == 13  # an id is never used twice, not even this one
+
+
+def test_blocks_are_freed_when_all_have_acked() -> None:
+    """The slowest subscription holds them; one without subscriptions holds nothing."""
+    state = state_of(TOPIC, publish(2, segment=1), SUBSCRIPTION, SECOND, publish(2, segment=2))
+    assert state.reclaim() == [place(1)]
+    state.apply(Acked(2, np.array([2, 3])))
+    assert state.reclaim() == []
+    state.apply(Acked(3, np.array([2])))
+    assert state.reclaim() == []
+    state.apply(Acked(3, np.array([3])))
+    assert state.reclaim() == [place(2)]
+
+
+def test_deleting_the_last_reader_frees_its_blocks() -> None:
+    """A backlog goes with its subscription, also after the topic's deletion."""
+    state = state_of(TOPIC, SUBSCRIPTION, publish(2), TopicDeleted(1), SubscriptionDeleted(2))
+    assert state.reclaim() == [place(1)]
+    assert state.snapshot().topics == []
+
+
+def test_sweep_frees_blocks_behind_an_old_message() -> None:
+    """One message that nobody acks does not hold everything that came after it."""
+    state = state_of(
+        TOPIC, SUBSCRIPTION, publish(2, 1), publish(2, 2), publish(2, 3), Acked(2, np.arange(1, 5))
+    )
+    assert state.reclaim() == []
+    assert state.sweep() == [place(2)]
+    assert state.sweep() == []
+    state.check_complete()
+    assert waiting(state.subscription(S)) == [0, 5]
+
+
+def test_retention_drops_what_is_older() -> None:
+    """Each subscription forgets by its own retention; a message just within it stays."""
+    state = state_of(
+        TOPIC, SUBSCRIPTION, SECOND, publish(2, 1, time_us=0), publish(1, 2, time_us=HOUR_US)
+    )
+    state.forget(600_000_000)
+    assert waiting(state.subscription(S)) == [0, 1, 2]
+    state.forget(600_000_001)
+    assert (waiting(state.subscription(S)), waiting(state.subscription(S2))) == ([2], [0, 1, 2])
+    state.forget(1_200_000_001)
+    assert waiting(state.subscription(S2)) == [2]
+    assert state.reclaim() == [place(1)]
+
+
+def test_leases_of_all_subscriptions_expire() -> None:
+    """The next expiry is the earliest, and afterwards the next one."""
+    state = state_of(TOPIC, SUBSCRIPTION, SECOND, publish(2))
+    for name, lease_s in ((S, 10.0), (S2, 20.0)):
+        backlog = state.subscription(name).backlog
+        positions = backlog.peek(2)
+        backlog.take(positions, np.ones(2), 0.0, lease_s, generation=1)
+    assert state.expiry_s() == pytest.approx(10)
+    assert state.expire(9.9) == []
+    assert state.expire(10.0) == [state.subscription(S)]
+    assert state.expiry_s() == pytest.approx(20)
+
+
+def test_snapshot_gives_the_same_state() -> None:
+    """Names, ids, acks and ends survive; leases do not; blocks are kept where they are known."""
+    state = state_of(
+        TOPIC, SUBSCRIPTION, publish(5, 1), Acked(2, np.array([0, 3])), SECOND, TopicDeleted(1)
+    )
+    backlog = state.subscription(S).backlog
+    backlog.take(backlog.peek(1), np.ones(1), 0.0, 10.0, generation=1)
+    restored = state_of(state.snapshot())
+    assert restored.snapshot() == state.snapshot()
+    assert waiting(restored.subscription(S)) == [1, 2, 4]
+    with pytest.raises(CorruptLog, match="3 messages of topic"):
+        restored.check_complete()
+    state.apply(state.snapshot())
+    state.check_complete()
+    assert waiting(state.subscription(S)) == [1, 2, 4]
