@@ -28,8 +28,9 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from connectors.ledger import REDELIVERY_S, Commit, Ledger
+from connectors.ledger import Ledger
 from connectors.objects import store_of
+from connectors.records import REDELIVERY_S, Commit
 from connectors.store import Store
 from connectors.transaction import Transaction
 from transforms.errors import HeadraceError, PermanentError
@@ -138,8 +139,8 @@ class Run:
     def add_lake(self, root: str) -> str:
         """Take on one writer of a lake and return the folder where it stages its files.
 
-        The first root is the primary: it keeps the record of the commit. Opening it finishes or
-        removes what runs that died have left.
+        The first root is the primary: it keeps the record of the commit, so let it be the same
+        from run to run. Opening it finishes or removes what runs that died have left.
 
         Raises:
             ConfigError: the root can't be written.

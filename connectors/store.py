@@ -17,9 +17,9 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from transforms.errors import TransientError
+from transforms.errors import HeadraceError, PermanentError, TransientError
 
-__all__ = ["LOCK_WAIT_S", "LocalStore", "Lock", "Store", "disk_full", "is_remote"]
+__all__ = ["LOCK_WAIT_S", "LocalStore", "Lock", "Store", "is_remote", "mark", "write_error"]
 
 LOCK_WAIT_S = 60.0
 """A commit holds a lake's lock for the time of its renames; longer than this is no commit."""
@@ -212,12 +212,18 @@ def _fsync(path: str) -> None:
         os.close(descriptor)
 
 
-def disk_full(error: OSError, path: str) -> TransientError | None:
-    """Return the error to raise if the disk is full, else None."""
+def mark(store: Store, path: str) -> None:
+    """Create an empty file, durably: it can't be torn, so that it needs no other name first."""
+    store.output(path).close()
+    store.sync_folder(posixpath.dirname(path))
+
+
+def write_error(error: OSError, path: str) -> HeadraceError:
+    """Return the error to raise when a run can't write to its lake."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return None
+        return PermanentError(f"can't write to {path}: {error}")
     return TransientError(
-        f"disk full while writing {path}: nothing of this run is visible in the lake and no "
+        f"disk full while writing to {path}: nothing of this run is visible in the lake and no "
         "message was acknowledged; what was committed before is untouched. Free some space or "
         "choose another output folder, then run again: the messages will be delivered again."
     )

@@ -21,8 +21,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.ledger import PRIMARY, Commit, LakeFile, Ledger, commit_of
-from connectors.store import Lock, disk_full
+from connectors.ledger import PRIMARY, Ledger
+from connectors.records import Commit, LakeFile, commit_of
+from connectors.store import Lock, write_error
 from transforms.errors import PermanentError, TransientError
 
 __all__ = ["MANIFEST", "Transaction", "decode_manifest", "encode_manifest"]
@@ -58,7 +59,7 @@ class Transaction:
     def begin(cls, primary: Ledger, run: str) -> Transaction:
         """Open the primary lake, finish what others have left, and note what is committed."""
         primary.open()
-        transaction = cls(primary, run, primary.runs())
+        transaction = cls(primary, run, primary.records.runs())
         transaction._join(primary)
         return transaction
 
@@ -92,7 +93,7 @@ class Transaction:
 
     def committed_ids(self, source: str) -> pa.ChunkedArray:
         """Return the ids of a source's messages that were committed when this run began."""
-        return self._primary.message_ids(self._known, source)
+        return self._primary.records.message_ids(self._known, source)
 
     def commit(self, ids: Mapping[str, pa.ChunkedArray], counts: Mapping[str, int]) -> Commit:
         """Record the run and move its files to their final names.
@@ -108,7 +109,9 @@ class Transaction:
                 return Commit(self.run, dt.datetime.now(dt.timezone.utc), dict(counts), (), {})
             with self._primary.locked():
                 self._refuse_messages_of_others(covered)
-                record = self._primary.append(self.run, counts, files, covered, self._folders())
+                record = self._primary.records.append(
+                    self.run, counts, files, covered, self._folders()
+                )
                 self._primary.finish(record)
         except OSError as error:
             raise self._explained(error) from error
@@ -134,9 +137,9 @@ class Transaction:
         return files
 
     def _refuse_messages_of_others(self, ids: Mapping[str, pa.ChunkedArray]) -> None:
-        others = sorted(set(self._primary.runs()) - set(self._known))
+        others = sorted(set(self._primary.records.runs()) - set(self._known))
         for source, values in ids.items() if others else ():
-            theirs = self._primary.message_ids(others, source)
+            theirs = self._primary.records.message_ids(others, source)
             both = pc.sum(pc.is_in(values, value_set=theirs)).as_py() or 0
             if both:
                 raise TransientError(
@@ -146,23 +149,23 @@ class Transaction:
                 )
 
     def _explained(self, error: OSError) -> Exception:
-        if self._primary.record(self.run) is not None:
+        if self._primary.records.find(self.run) is not None:
             return TransientError(
                 f"run {self.run} has committed, but its files could not all be moved ({error}). "
                 "Nothing is lost: they are moved when the lake is next opened, and its messages "
                 "will be recognised when they come again. Mend the cause and run again."
             )
-        return disk_full(error, self._primary.root) or error
+        return write_error(error, self._primary.root)
 
     def mark_acknowledged(self) -> None:
         """Note with the commit that its messages were acknowledged."""
-        if self._primary.record(self.run) is not None:
-            self._primary.mark_acknowledged(self.run)
+        if self._primary.records.find(self.run) is not None:
+            self._primary.records.mark_acknowledged(self.run)
 
     def close(self) -> None:
         """Remove what is staged, unless the run has committed, and give up the locks."""
         try:
-            if self._primary.record(self.run) is None:
+            if self._primary.records.find(self.run) is None:
                 for ledger in reversed(self._ledgers.values()):
                     ledger.store.remove_folder(self._folder(ledger))
         except OSError:

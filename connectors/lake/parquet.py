@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from connectors.ledger import LakeFile
+from connectors.records import LakeFile
 from connectors.store import Store
 from transforms.batch import Batch
 from transforms.errors import PermanentError

@@ -17,10 +17,11 @@ from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming
 from connectors.lake.layout import PaneName, file_name, job_text
 from connectors.lake.parquet import FileOptions, PaneWriter
 from connectors.lake.partition import Partition, split
-from connectors.ledger import LakeFile, Ledger
+from connectors.ledger import Ledger
 from connectors.objects import store_of
+from connectors.records import LakeFile
 from connectors.run import Run
-from connectors.store import Store, disk_full, is_remote
+from connectors.store import Store, is_remote, write_error
 from connectors.transaction import MANIFEST, encode_manifest
 from transforms.batch import Batch
 from transforms.errors import ConfigError
@@ -167,7 +168,7 @@ class _WritePanes(beam.DoFn):
             files = self._written(writer, shard[1])
         except OSError as error:
             writer.abort()
-            raise disk_full(error, target.root) or error from error
+            raise write_error(error, target.root) from error
         except BaseException:
             writer.abort()
             raise

@@ -53,11 +53,13 @@ def test_ids_are_kept_while_messages_may_come_again(
     root, run = tmp_path / "lake", run_id(days)
     commit(root, run, ["1", "2"])
     if acknowledged:
-        Ledger(str(root)).mark_acknowledged(run)
+        Ledger(str(root)).records.mark_acknowledged(run)
     age(root, run, days)
     ledger = Ledger(str(root))
     ledger.recover()
-    assert ledger.message_ids(ledger.runs(), SOURCE).to_pylist() == (["1", "2"] if kept else [])
+    assert ledger.records.message_ids(ledger.records.runs(), SOURCE).to_pylist() == (
+        ["1", "2"] if kept else []
+    )
     assert bool(os.listdir(Path(ledger.state, "commits"))) == kept
 
 
@@ -65,9 +67,9 @@ def test_a_long_run_counts_from_its_commit(tmp_path: Path) -> None:
     """The horizon begins with the commit, however long ago the run began."""
     root, run = tmp_path / "lake", run_id(9)
     commit(root, run, ["1"])
-    Ledger(str(root)).mark_acknowledged(run)
+    Ledger(str(root)).records.mark_acknowledged(run)
     Ledger(str(root)).recover()
-    assert Ledger(str(root)).runs() == [run]
+    assert Ledger(str(root)).records.runs() == [run]
 
 
 def test_a_live_run_is_left_alone(tmp_path: Path) -> None:
