@@ -108,8 +108,8 @@ class Subject:
     unreachable: str
 
 
-def status(error: BaseException) -> grpc.StatusCode | None:
-    """Return the gRPC status of an error, None for an error that has none."""
+def status(error: BaseException | None) -> grpc.StatusCode | None:
+    """Return the gRPC status of an error, None if it has none."""
     if isinstance(error, api.GoogleAPICallError):
         return error.grpc_status_code
     if isinstance(error, grpc.RpcError):

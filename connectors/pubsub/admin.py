@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -11,8 +12,11 @@ from google.pubsub_v1 import types
 from connectors import retry
 from connectors.clients import Endpoint, RawStub, open_channel, pubsub_endpoint
 from connectors.pubsub import names
+from transforms.errors import PermanentError
 
 __all__ = [
+    "CONNECT_BACKOFF",
+    "check_exists",
     "create_subscription",
     "create_topic",
     "delete_subscription",
@@ -21,11 +25,12 @@ __all__ = [
     "topic_subject",
 ]
 
+PUBLISHER = "google.pubsub.v1.Publisher"
+SUBSCRIBER = "google.pubsub.v1.Subscriber"
+
 CALL_S = 30.0
 CONNECT_BACKOFF = retry.Backoff(patience_s=10.0)
 """How long the first contact is tried: long enough for a broker that is just being started."""
-TEMPORARY_TTL = dt.timedelta(days=1)
-"""The server's least: when it deletes a temporary subscription of a process that was killed."""
 
 
 def topic_subject(topic: str, endpoint: Endpoint) -> retry.Subject:
@@ -52,10 +57,9 @@ def create_topic(topic: str) -> None:
         TransientError: the server can't be reached.
     """
     names.check_topic("topic", topic)
-    endpoint = pubsub_endpoint()
-    with open_channel(endpoint) as channel:
-        stub = RawStub(channel, "google.pubsub.v1.Publisher", ("name", topic))
-        _create(stub, "CreateTopic", types.Topic(name=topic), topic_subject(topic, endpoint))
+    request = types.Topic(name=topic)
+    with _connection() as (channel, endpoint), _unless_it_exists():
+        _call(channel, f"{PUBLISHER}/CreateTopic", request, topic_subject(topic, endpoint))
 
 
 def create_subscription(subscription: str, topic: str, **settings: Any) -> None:
@@ -73,16 +77,23 @@ def create_subscription(subscription: str, topic: str, **settings: Any) -> None:
     """
     names.check_subscription("subscription", subscription)
     names.check_topic("topic", topic)
-    endpoint = pubsub_endpoint()
-    with open_channel(endpoint) as channel:
-        request = types.Subscription(name=subscription, topic=topic, **settings)
-        stub = RawStub(channel, "google.pubsub.v1.Subscriber", ("name", subscription))
-        _create(stub, "CreateSubscription", request, topic_subject(topic, endpoint))
+    request = types.Subscription(name=subscription, topic=topic, **settings)
+    with _connection() as (channel, endpoint), _unless_it_exists():
+        subject = topic_subject(topic, endpoint)
+        _call(channel, f"{SUBSCRIBER}/CreateSubscription", request, subject)
 
 
-def temporary_settings() -> dict[str, Any]:
-    """Return the settings of a subscription that the server deletes when nobody uses it."""
-    return {"expiration_policy": types.ExpirationPolicy(ttl=TEMPORARY_TTL)}
+def delete_subscription(subscription: str) -> None:
+    """Delete a subscription with its backlog.
+
+    Raises:
+        ConfigError: there is none of this name, or access is denied.
+        TransientError: the server can't be reached.
+    """
+    request = types.DeleteSubscriptionRequest(subscription=subscription)
+    with _connection() as (channel, endpoint):
+        subject = subscription_subject(subscription, endpoint)
+        _call(channel, f"{SUBSCRIBER}/DeleteSubscription", request, subject)
 
 
 def get_subscription(
@@ -94,41 +105,46 @@ def get_subscription(
         ConfigError: there is none of this name, or access is denied.
         TransientError: the server can't be reached.
     """
-    stub = RawStub(channel, "google.pubsub.v1.Subscriber", ("subscription", subscription))
     request = types.GetSubscriptionRequest(subscription=subscription)
-    payload = types.GetSubscriptionRequest.serialize(request)
-    response = retry.call(
-        lambda: stub.call("GetSubscription", payload, CALL_S), subject, CONNECT_BACKOFF
+    return types.Subscription.deserialize(
+        _call(channel, f"{SUBSCRIBER}/GetSubscription", request, subject)
     )
-    return types.Subscription.deserialize(response)
 
 
-def delete_subscription(subscription: str) -> None:
-    """Delete a subscription with its backlog.
+def check_exists(*, subscription: str | None = None, topic: str | None = None) -> None:
+    """Look the given one up, to fail before anything is started.
 
     Raises:
         ConfigError: there is none of this name, or access is denied.
         TransientError: the server can't be reached.
     """
+    with _connection() as (channel, endpoint):
+        if subscription is not None:
+            get_subscription(channel, subscription, subscription_subject(subscription, endpoint))
+        if topic is not None:
+            request = types.GetTopicRequest(topic=topic)
+            _call(channel, f"{PUBLISHER}/GetTopic", request, topic_subject(topic, endpoint))
+
+
+@contextlib.contextmanager
+def _connection() -> Iterator[tuple[grpc.Channel, Endpoint]]:
     endpoint = pubsub_endpoint()
     with open_channel(endpoint) as channel:
-        stub = RawStub(channel, "google.pubsub.v1.Subscriber", ("subscription", subscription))
-        request = types.DeleteSubscriptionRequest(subscription=subscription)
-        payload = types.DeleteSubscriptionRequest.serialize(request)
-        subject = subscription_subject(subscription, endpoint)
-        retry.call(
-            lambda: stub.call("DeleteSubscription", payload, CALL_S), subject, CONNECT_BACKOFF
-        )
+        yield channel, endpoint
 
 
-def _create(stub: RawStub, method: str, message: Any, subject: retry.Subject) -> None:
-    payload = type(message).serialize(message)
+@contextlib.contextmanager
+def _unless_it_exists() -> Iterator[None]:
+    try:
+        yield
+    except PermanentError as error:
+        if retry.status(error.__cause__) is not grpc.StatusCode.ALREADY_EXISTS:
+            raise
 
-    def create() -> None:
-        try:
-            stub.call(method, payload, CALL_S)
-        except grpc.RpcError as error:
-            if retry.status(error) is not grpc.StatusCode.ALREADY_EXISTS:
-                raise
 
-    retry.call(create, subject, CONNECT_BACKOFF)
+def _call(channel: grpc.Channel, path: str, request: Any, subject: retry.Subject) -> bytes:
+    """Call a method by its full name, patiently; return the serialized answer."""
+    service, _, method = path.partition("/")
+    stub = RawStub(channel, service, (subject.parameter, subject.value))
+    payload = type(request).serialize(request)
+    return retry.call(lambda: stub.call(method, payload, CALL_S), subject, CONNECT_BACKOFF)

@@ -14,7 +14,7 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.transforms.window import TimestampedValue
 
 from connectors import retry
-from connectors.pubsub import names
+from connectors.pubsub import admin, names
 from connectors.pubsub.dataflow import BatchMessages, native_read
 from connectors.pubsub.drain import Drain, Stop
 from connectors.pubsub.session import open_subscription, subscribe
@@ -40,7 +40,8 @@ class Read(beam.PTransform):
     """Read a subscription, or a topic from now on, as batches with ``MESSAGE_SCHEMA``.
 
     Exactly one of the two is given. For a topic a temporary subscription is made, and deleted
-    after the run: it sees only what is published from its creation on.
+    after the run: it sees only what is published from its creation on. A process that is killed
+    leaves it behind; Google's service deletes it after a month without use.
 
     On Dataflow this is the service's own read. Elsewhere it needs a bounded ``Run``: it reads until
     nothing is left or a limit is reached, and the run acknowledges when it has committed.
@@ -60,8 +61,9 @@ class Read(beam.PTransform):
         topic: ``projects/P/topics/T``.
 
     Raises:
-        ConfigError: none or both are given, a name is against the rules, or there is neither
-            Dataflow nor a run.
+        ConfigError: none or both are given, a name is against the rules, there is neither
+            Dataflow nor a run, or (in a run) nothing of that name exists.
+        TransientError: in a run, nobody answers.
     """
 
     subscription: str | None = None
@@ -85,7 +87,9 @@ class Read(beam.PTransform):
         if isinstance(begin.pipeline.runner, DataflowRunner):
             messages = begin | "Messages" >> native_read(self.subscription, self.topic)
             return messages | "Batch" >> beam.ParDo(BatchMessages()).with_output_types(Batch)
-        reader = DrainSubscription(self._run(begin.pipeline).id, self.subscription, self.topic)
+        run = self._run(begin.pipeline)
+        admin.check_exists(subscription=self.subscription, topic=self.topic)
+        reader = DrainSubscription(run.id, self.subscription, self.topic)
         return begin | beam.Impulse() | "Drain" >> beam.ParDo(reader).with_output_types(Batch)
 
     def _run(self, pipeline: beam.Pipeline) -> Run:

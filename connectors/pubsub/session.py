@@ -30,7 +30,7 @@ def subscribe(topic: str, closing: contextlib.ExitStack) -> str:
         TransientError: the server can't be reached.
     """
     name = names.temporary_subscription(topic)
-    admin.create_subscription(name, topic, **admin.temporary_settings())
+    admin.create_subscription(name, topic)
     closing.callback(_unsubscribe, name)
     return name
 
