@@ -78,9 +78,10 @@ class Ledger:
         """The folder of the state, which exists as soon as the lake was opened."""
         inside = posixpath.join(self.root, "_headrace")
         parent, name = posixpath.split(self.root)
-        if self.store.exists(inside) or not self.store.can_stage(parent, self.root):
+        beside = posixpath.join(parent, f".{name}.headrace")
+        if self.store.exists(inside) or not self.store.can_stage(beside, self.root):
             return inside
-        return posixpath.join(parent, f".{name}.headrace")
+        return beside
 
     @property
     def staging(self) -> str:

@@ -91,8 +91,8 @@ class ObjectStore:
         return _NoLock(folder) if wait_s > 0 else None
 
     def can_stage(self, folder: str, root: str) -> bool:
-        """Tell whether the prefix is in the same bucket: the parent of a whole bucket is not."""
-        return not folder.endswith("/") and root.startswith(folder)
+        """Tell whether the prefix is in a bucket at all: what lies beside a bucket is not."""
+        return is_remote(folder) == is_remote(root)
 
 
 def store_of(path: str) -> Store:

@@ -75,7 +75,7 @@ class Store(Protocol):
         """Lock a folder against other processes; None if someone else keeps it for so long."""
 
     def can_stage(self, folder: str, root: str) -> bool:
-        """Tell whether files can be written in a folder and renamed from there to the root."""
+        """Tell whether a folder exists or can be made from which files move to the root."""
 
 
 def is_remote(path: str) -> bool:
@@ -190,10 +190,11 @@ class LocalStore:
         return FolderLock(descriptor)
 
     def can_stage(self, folder: str, root: str) -> bool:
-        """Tell whether the folder can be written and is on the root's file system."""
-        if not os.path.exists(root) or not os.access(folder, os.W_OK):
+        """Tell whether the folder is there or can be, on the root's file system."""
+        parent = posixpath.dirname(folder)
+        if not os.path.exists(root) or os.stat(parent).st_dev != os.stat(root).st_dev:
             return False
-        return os.stat(folder).st_dev == os.stat(root).st_dev
+        return os.path.exists(folder) or os.access(parent, os.W_OK)
 
 
 def _flock(descriptor: int) -> bool:
