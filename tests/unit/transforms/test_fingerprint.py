@@ -15,9 +15,7 @@ from transforms.fingerprint import fingerprint
 def hexes(*columns: pa.Array) -> list[str | None]:
     """Return the fingerprints as text, None where there is no key."""
     keys, missing = fingerprint(columns)
-    return [
-        None if gone else key.tobytes().hex() for key, gone in zip(keys, missing, strict=True)
-    ]
+    return [None if gone else key.tobytes().hex() for key, gone in zip(keys, missing, strict=True)]
 
 
 @pytest.mark.parametrize(
