@@ -62,6 +62,6 @@ def test_failed_side_gives_no_verdict() -> None:
 
 def test_targets_name_engines() -> None:
     """No target is lost to a misspelt name."""
-    names = {engine.name for engine in ENGINES} | {"headrace_broker"}
+    names = {engine.name for engine in ENGINES}
     assert {name for t in TARGETS for name in (t.engine, t.other)} <= names
     assert Target("headrace_memory", 0.7, "duckdb") in TARGETS
