@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["DELIVERED", "STORED", "join", "plain_map", "sizes_bytes", "stored"]
+__all__ = ["DELIVERED", "STORED", "join", "lengths", "plain_map", "sizes_bytes", "stored"]
 
 STORED = pa.schema(
     [
@@ -47,7 +47,7 @@ def plain_map(attributes: pa.MapArray) -> pa.MapArray:
 
 def sizes_bytes(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
     """Return the size of each message: data, attributes and ordering key, from offsets alone."""
-    sizes = _lengths(rows.column("data")) + _lengths(rows.column("ordering_key"))
+    sizes = lengths(rows.column("data")) + lengths(rows.column("ordering_key"))
     attributes = rows.column("attributes")
     entries = _offsets(attributes)
     for texts in (attributes.keys, attributes.items):
@@ -60,7 +60,8 @@ def join(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
     return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
 
-def _lengths(column: pa.Array) -> npt.NDArray[np.int64]:
+def lengths(column: pa.Array) -> npt.NDArray[np.int64]:
+    """Return the length of each value: bytes of strings and binaries, entries of maps."""
     return np.diff(_offsets(column)).astype(np.int64)
 
 

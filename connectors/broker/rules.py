@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import reprlib
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.broker import limits
+from connectors.broker import limits, rows
 from connectors.broker.errors import InvalidArgument
 
 __all__ = [
@@ -48,16 +50,14 @@ def check_messages(messages: pa.StructArray) -> None:
             "messages", f"{len(messages)} given", f"1 to {limits.PUBLISH_MESSAGES_MAX} per request"
         )
     data, attributes, message_id, publish_time, ordering_key = messages.flatten()
-    counts = pa.array(np.diff(attributes.offsets))
-    contentless = pc.and_(pc.equal(pc.binary_length(data), 0), pc.equal(counts, 0))
+    counts = rows.lengths(attributes)
+    contentless = (rows.lengths(data) == 0) & (counts == 0)
     _refuse(contentless, "data", data, "a message needs data or at least one attribute")
-    _refuse(
-        pc.greater(counts, limits.ATTRIBUTES_MAX),
-        "attributes", counts, f"a message has at most {limits.ATTRIBUTES_MAX}",
-    )  # fmt: skip
+    _refuse_above(limits.ATTRIBUTES_MAX, counts, "attributes", counts, "attributes in a message")
     by_server = "is set by the server; leave it empty"
-    _refuse(pc.not_equal(message_id, ""), "message_id", message_id, by_server)
-    _refuse(pc.is_valid(publish_time), "publish_time", publish_time, by_server)
+    _refuse(rows.lengths(message_id) > 0, "message_id", message_id, by_server)
+    if publish_time.null_count < len(publish_time):
+        raise InvalidArgument("publish_time", "given", by_server)
     _check_attributes(attributes.keys, attributes.items)
     _check_ordering_key(ordering_key)
 
@@ -118,32 +118,32 @@ def _check_range(field: str, value: float, low: float, high: float) -> None:
 
 
 def _check_attributes(keys: pa.StringArray, values: pa.StringArray) -> None:
-    key_bytes = pc.binary_length(keys)
-    _refuse(pc.equal(key_bytes, 0), "attributes", keys, "a key may not be empty")
-    _refuse(
-        pc.greater(key_bytes, limits.ATTRIBUTE_KEY_BYTES_MAX),
-        "attributes", keys, f"a key has at most {limits.ATTRIBUTE_KEY_BYTES_MAX} bytes",
-    )  # fmt: skip
-    _refuse(pc.starts_with(keys, "goog"), "attributes", keys, "a key may not start with goog")
-    _refuse(
-        pc.greater(pc.binary_length(values), limits.ATTRIBUTE_VALUE_BYTES_MAX),
-        "attributes", values, f"a value has at most {limits.ATTRIBUTE_VALUE_BYTES_MAX} bytes",
-    )  # fmt: skip
+    sizes = rows.lengths(keys)
+    _refuse(sizes == 0, "attributes", keys, "a key may not be empty")
+    _refuse_above(limits.ATTRIBUTE_KEY_BYTES_MAX, sizes, "attributes", keys, "bytes in a key")
+    reserved = pc.starts_with(keys, "goog").to_numpy(zero_copy_only=False)
+    _refuse(reserved, "attributes", keys, "a key may not start with goog")
+    sizes = rows.lengths(values)
+    _refuse_above(limits.ATTRIBUTE_VALUE_BYTES_MAX, sizes, "attributes", values, "bytes in a value")
 
 
 def _check_ordering_key(keys: pa.StringArray) -> None:
-    _refuse(
-        pc.greater(pc.binary_length(keys), limits.ORDERING_KEY_BYTES_MAX),
-        "ordering_key", keys, f"it has at most {limits.ORDERING_KEY_BYTES_MAX} bytes",
-    )  # fmt: skip
-    _refuse(
-        pc.not_equal(keys, keys[0]),
-        "ordering_key", keys, "all messages of one request carry the same",
-    )  # fmt: skip
+    sizes = rows.lengths(keys)
+    _refuse_above(limits.ORDERING_KEY_BYTES_MAX, sizes, "ordering_key", keys, "bytes")
+    if sizes.any():
+        differs = pc.not_equal(keys, keys[0]).to_numpy(zero_copy_only=False)
+        _refuse(differs, "ordering_key", keys, "all messages of one request carry the same")
 
 
-def _refuse(broken: pa.BooleanArray, field: str, values: pa.Array, rule: str) -> None:
-    index = pc.index(broken, True).as_py()
-    if index >= 0:
-        shown = reprlib.repr(values[index].as_py())
+def _refuse_above(
+    limit: int, numbers: npt.NDArray[np.int64], field: str, values: Any, what: str
+) -> None:
+    _refuse(numbers > limit, field, values, f"at most {limit} {what}")
+
+
+def _refuse(broken: npt.NDArray[np.bool_], field: str, values: Any, rule: str) -> None:
+    """Refuse the request for the first value that breaks the rule."""
+    if broken.any():
+        value = values[int(broken.argmax())]
+        shown = reprlib.repr(value.as_py() if isinstance(value, pa.Scalar) else int(value))
         raise InvalidArgument(field, shown, rule)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from ptars import HandlerPool, PtarsConfig
 
@@ -60,6 +61,9 @@ def encode_delivery(subscription_uid: int, delivery: Delivery) -> bytes:
 
 
 def _encoded(name: str, repeated: dict[str, pa.Array]) -> bytes:
-    lists = [pa.ListArray.from_arrays([0, len(items)], items) for items in repeated.values()]
+    lists = [
+        pa.ListArray.from_arrays(pa.array(np.array([0, len(items)], np.int32)), items)
+        for items in repeated.values()
+    ]
     row = pa.RecordBatch.from_arrays(lists, names=list(repeated))
     return _handler(name).record_batch_to_array(row)[0].as_py()
