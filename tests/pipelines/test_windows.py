@@ -1,9 +1,7 @@
 """Windowing on runners: splits, dead letters, and lateness as Beam treats single rows."""
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from typing import Any
 
 import apache_beam as beam
@@ -14,7 +12,7 @@ from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing import test_stream
 from apache_beam.testing.util import assert_that, equal_to
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from transforms.batch import Batch
@@ -126,6 +124,10 @@ STEPS = st.lists(
 """Tokens: a number moves the watermark on, by seconds; a list is a batch of event times."""
 
 
+ON_A_RUNNER = settings(max_examples=8, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+"""Few examples and no shrinking, for each runs a pipeline."""
+
+
 def late_batch(mode: str, times: Sequence[float]) -> Batch:
     """Return rows of one user, told apart by the way in which they are sent."""
     rows = [{"mode": mode, "user": "a", "at": EPOCH + dt.timedelta(seconds=at)} for at in times]
@@ -180,7 +182,7 @@ def equal(batches: dict[Any, list[float]], rows: dict[Any, list[float]]) -> None
 
 
 @pytest.mark.parametrize("windows", [Fixed(10), Fixed(30, 7), Sliding(30, 20, 3)], ids=str)
-@settings(max_examples=8)
+@ON_A_RUNNER
 @given(steps=STEPS)
 def test_lateness_treats_batches_as_their_rows(
     windows: Windows, steps: list[int | list[int]]
@@ -197,18 +199,6 @@ def test_late_rows_are_kept_until_the_lateness_is_over() -> None:
 
     steps: list[int | list[int]] = [[1, 11], 25, [2, 12], 10, [3, 13, 41]]
     run_both_ways(Fixed(10), steps, judge)
-
-
-@settings(max_examples=8)
-@given(steps=STEPS)
-def test_sessions_never_lose_more_than_single_rows(steps: list[int | list[int]]) -> None:
-    """A late session batch is kept if its last row would be, with the rows that it bridges."""
-
-    def judge(batches: dict[Any, list[float]], rows: dict[Any, list[float]]) -> None:
-        kept, kept_single = (Counter(chain(*found.values())) for found in (batches, rows))
-        assert kept >= kept_single
-
-    run_both_ways(Session(10, (column("mode"),)), steps, judge)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from apache_beam.runners.direct import clock
+from apache_beam.transforms.core import Windowing as BeamWindowing
+from apache_beam.transforms.trigger import (
+    AccumulationMode,
+    InMemoryUnmergedState,
+    create_trigger_driver,
+)
 from apache_beam.transforms.window import IntervalWindow, WindowFn
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.timestamp import Duration, Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
 from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.batch import Batch
 from transforms.field import column
 from transforms.sessions import AssignSpan
+from transforms.triggers import at_watermark
 from transforms.windows import Fixed, Session, Sliding, Windows, split
 
 MILLIS = st.integers(1, 5_000).map(lambda millis: millis / 1_000)
@@ -161,3 +170,52 @@ def test_a_part_is_one_session_of_its_batch(
     for own in spans.values():
         for (_, end), (start, _) in itertools.pairwise(sorted(own)):
             assert start - end >= round(gap_s * 1_000)
+
+
+def kept(windows: Session, steps: Sequence[tuple[int, list[WindowedValue]]]) -> set[int]:
+    """Return the rows that Beam's own triggers let through, in the steps' order of watermarks.
+
+    The driver is what the runners group with. The runner itself stalls when late sessions merge.
+    """
+    lateness = Duration(micros=2_000_000)
+    windowing = BeamWindowing(
+        windows.window_fn(), at_watermark(), AccumulationMode.DISCARDING, allowed_lateness=lateness
+    )
+    driver = create_trigger_driver(windowing, clock=clock.TestClock())
+    state, found = InMemoryUnmergedState(), []
+    for micros_now, values in [*steps, (10**12, [])]:
+        now = Timestamp(micros=micros_now)
+        found += driver.process_elements(state, values, now, now)
+        for window, (name, domain, at, _) in state.get_and_clear_timers(now):
+            found += driver.process_timer(window, name, domain, at, state, now)
+    return {number for pane in found for numbers in pane.value for number in numbers}
+
+
+LATE_STEPS = st.lists(
+    st.tuples(st.integers(0, 5_000_000), st.lists(st.integers(-9_000_000, 9_000_000), min_size=1)),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(MILLIS, LATE_STEPS)
+def test_late_sessions_keep_no_less_than_single_rows(
+    gap_s: float, steps: list[tuple[int, list[int]]]
+) -> None:
+    """A row that would be in time alone is kept, and so are the rows that it bridges to."""
+    windows, watermark, number = Session(gap_s), 0, 0
+    assign = AssignSpan(column("at"), windows.window_fn().gap_size)
+    whole, single = [], []
+    for forward, times in steps:
+        watermark += forward
+        rows = batch([(None, at) for at in times])
+        rows = rows.with_column("row", pa.array(range(number, number + len(rows))))
+        number += len(rows)
+        for size, collected in ((len(rows), whole), (1, single)):
+            values = [
+                value.with_value(part.column("row").to_pylist())
+                for part, first in parts(windows, rows, [size])
+                for value in assign.process(part, Timestamp(micros=first))
+            ]
+            collected.append((watermark, values))
+    assert kept(windows, whole) >= kept(windows, single)
