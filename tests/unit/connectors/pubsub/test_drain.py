@@ -57,7 +57,7 @@ def play(drain: Drain, came: list[Came]) -> Pull | Stop:
         ),
         pytest.param({}, [Came(0.1, 5)], Pull(UNLIMITED, 1.0), id="a server that does not count"),
         pytest.param({}, [Came(0.0), *[Came(1.0)] * 11], Pull(UNLIMITED, 1.0), id="idle too short"),
-        pytest.param({}, [Came(0.0), *[Came(1.0)] * 11, Came(0.5)], Pull(UNLIMITED, 0.5), id="rest"),
+        pytest.param({}, [Came(0.0), *[Came(1.0)] * 11, Came(0.5)], Pull(UNLIMITED, 0.5), id="end"),
         pytest.param({}, [Came(0.0), *[Came(1.0)] * 12], Stop.IDLE, id="idle"),
         pytest.param(
             {}, [Came(0.0), *[Came(1.0)] * 11, Came(1, 1), *[Came(1.0)] * 11], Pull(UNLIMITED, 1.0),
