@@ -31,7 +31,7 @@ from connectors.ledger import Commit, Ledger
 from connectors.run import Run
 from transforms import metrics
 from transforms.batch import Batch
-from transforms.errors import ConfigError
+from transforms.errors import ConfigError, TransientError
 from transforms.message import MESSAGE
 
 Graph = Callable[[beam.Pipeline], object]
@@ -328,7 +328,7 @@ def test_a_full_disk_stops_the_run_and_leaves_what_was_there(volume: Path) -> No
     """Rows of earlier runs stay, staged files go, and the error says what to do."""
     run(in_windows([(0, batch(0, 3))]), lake.Write(str(volume)))
     noise = Batch(pa.record_batch({"x": [os.urandom(1_000) for _ in range(400)]}))
-    with pytest.raises(Exception, match="disk full while writing"):
+    with pytest.raises(TransientError, match="disk full while writing"):
         run(in_windows([(0, noise)]), lake.Write(str(volume)))
     assert numbers(volume) == [0, 1, 2]
     assert not list(volume.rglob("*.staged"))
