@@ -21,6 +21,8 @@ from connectors.broker.state import Subscription
 
 __all__ = ["Batches"]
 
+_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
 
 class _LeaseRequest(msgspec.Struct, forbid_unknown_fields=True):
     subscription: str
@@ -114,22 +116,20 @@ def _parsed(request: bytes, kind: type[_Request]) -> _Request:
 def _lease_response(subscription: Subscription, delivery: Delivery | None) -> bytes:
     backlog = subscription.backlog
     if delivery is None:
-        return _framed(_LeaseHeader(None, 0, backlog.ready, backlog.leased), b"")
+        return _framed(_LeaseHeader(None, 0, backlog.ready, backlog.leased))
     uid = subscription.created.uid
     lease = ackids.pack_lease(uid, delivery.positions, delivery.generation)
     header = _LeaseHeader(lease, delivery.positions.size, backlog.ready, backlog.leased)
-    return _framed(header, _stream(delivery.rows))
+    return _framed(header, *_stream(delivery.rows))
 
 
-def _framed(header: _LeaseHeader, body: bytes | memoryview) -> bytes:
+def _framed(header: _LeaseHeader, *body: bytes | pa.Buffer) -> bytes:
     head = msgspec.json.encode(header)
-    return b"".join((struct.pack("<I", len(head)), head, body))
+    return b"".join((struct.pack("<I", len(head)), head, *body))
 
 
-def _stream(stored: pa.RecordBatch) -> memoryview:
+def _stream(stored: pa.RecordBatch) -> tuple[bytes | pa.Buffer, ...]:
+    """Return the parts of an Arrow IPC stream, which a writer would copy once more."""
     attempts = pa.nulls(stored.num_rows, rows.DELIVERED.field("delivery_attempt").type)
     delivered = pa.RecordBatch.from_arrays([*stored.columns, attempts], schema=rows.DELIVERED)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.DELIVERED) as writer:
-        writer.write_batch(delivered)
-    return memoryview(sink.getvalue())
+    return rows.DELIVERED.serialize(), delivered.serialize(), _END_OF_STREAM
