@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 from typing import Any
 
@@ -268,9 +267,9 @@ def test_nested_structs_and_lists() -> None:
         [],
     ]
     assert pc.list_value_length(rows.column("visits")).to_pylist() == [2, 0, None]
-    file = io.BytesIO()
+    file = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_batches([rows.rows]), file)
-    assert pq.read_table(file).to_pylist() == rows.to_pylist()
+    assert pq.read_table(pa.BufferReader(file.getvalue())).to_pylist() == rows.to_pylist()
 
 
 @pytest.mark.parametrize(
