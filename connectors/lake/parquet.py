@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import uuid
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ FOLDERS_MAX = 20_000
 _ZSTD_LEVEL = 1
 _SAMPLE_ROWS = 2_048
 _MEASURED_ROWS = 1_024
+_CHUNK_ROWS_MIN = 256
 
 
 class Encodings(Enum):
@@ -77,10 +79,10 @@ class _File:
     sink: Any = None
 
     def close(self) -> None:
-        """Write the footer, if anything was written."""
+        """Write the footer, if anything was written; close the file even if that fails."""
         if self.writer is not None:
-            self.writer.close()
-            self.sink.close()
+            with self.sink:
+                self.writer.close()
 
 
 class PaneWriter:
@@ -107,6 +109,7 @@ class PaneWriter:
         self._name = name
         self._options = options
         self._files: dict[str, _File] = {}
+        self._open_files = 0
         self._pending_bytes = 0
         self._row_bytes = 0.0
 
@@ -132,7 +135,8 @@ class PaneWriter:
     def abort(self) -> None:
         """Close and delete everything."""
         for file in self._files.values():
-            file.close()
+            with contextlib.suppress(OSError):  # a full disk has no room for the footer
+                file.close()
             self._store.remove(file.staged)
 
     def _size(self, batch: Batch) -> int:
@@ -156,6 +160,8 @@ class PaneWriter:
         """Write the pending rows, as row groups of at least the wanted size if there are enough."""
         schema = file.writer.schema if file.writer else merged_schema(file.pending, file.path)
         table = pa.Table.from_batches([_fitted(rows, schema, file.path) for rows in file.pending])
+        if table.num_rows < len(file.pending) * _CHUNK_ROWS_MIN:
+            table = table.combine_chunks()  # costs less than the encoder does per chunk
         self._pending_bytes -= file.pending_bytes
         file.pending, file.pending_rows, file.pending_bytes = [], 0, 0
         writer = file.writer or self._open(file, table)
@@ -164,11 +170,12 @@ class PaneWriter:
         file.written_rows += table.num_rows
 
     def _open(self, file: _File, table: pa.Table) -> pq.ParquetWriter:
-        if sum(other.writer is not None for other in self._files.values()) >= OPEN_FILES_MAX:
+        if self._open_files >= OPEN_FILES_MAX:
             raise PermanentError(
                 f"one window fills more than {OPEN_FILES_MAX} files at a time. Use shorter "
                 "windows, more shards, or a partition with fewer values."
             )
+        self._open_files += 1
         file.sink = self._store.output(file.staged)
         options = writer_options(table, self._options)
         file.writer = pq.ParquetWriter(file.sink, table.schema, **options)
@@ -178,6 +185,7 @@ class PaneWriter:
         if file.pending:
             self._write(file)
         file.close()
+        self._open_files -= 1
         size = self._store.size(file.staged)
         return LakeFile(file.staged, file.path, file.written_rows, size)
 

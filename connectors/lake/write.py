@@ -57,8 +57,8 @@ class Write(beam.PTransform):
             The column of a level like ``carrier`` is in the folder's name and not in the file.
         shards: files per pane and folder that are written in parallel.
         files: row groups, codec, encodings.
-        job: names an endless job in its files. It must be new for each launch, which the default
-            is, unless the runner keeps its state from launch to launch.
+        job: names an endless job in its files. It must differ between the writers of a lake and
+            from launch to launch, as the default does, unless the runner keeps its state.
 
     Raises:
         ConfigError: the folder can't be written, a partition can't be read, or the windows
@@ -166,11 +166,10 @@ class _WritePanes(beam.DoFn):
         writer = PaneWriter(self._store, target.folder, target.root, name, target.files)
         try:
             files = self._written(writer, shard[1])
-        except OSError as error:
+        except BaseException as error:
             writer.abort()
-            raise write_error(error, target.root) from error
-        except BaseException:
-            writer.abort()
+            if isinstance(error, OSError):
+                raise write_error(error, target.root) from error
             raise
         _count(files)
         yield from files

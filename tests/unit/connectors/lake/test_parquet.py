@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from pathlib import Path
 
@@ -103,6 +105,53 @@ def test_too_many_open_files_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(PermanentError, match="more than 1 files at a time"):
         pane.add("k=2", batch(n=[1, 2]))
     pane.abort()
+
+
+def test_folders_beyond_the_open_files_are_written_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that fit in memory are opened and closed at the end, each in its turn."""
+    monkeypatch.setattr(parquet, "OPEN_FILES_MAX", 2)
+    pane = writer(tmp_path)
+    for number in range(5):
+        pane.add(f"k={number}", batch(n=[number]))
+    assert [read(file)["n"].to_pylist() for file in pane.finish()] == [[n] for n in range(5)]
+
+
+def test_many_small_batches_make_one_row_group(tmp_path: Path) -> None:
+    """Chunks of a few rows are joined before they are encoded."""
+    pane = writer(tmp_path)
+    for number in range(300):
+        pane.add("", batch(n=[number]))
+    (file,) = pane.finish()
+    assert pq.ParquetFile(file.staged).num_row_groups == 1
+    assert read(file)["n"].to_pylist() == list(range(300))
+
+
+def test_a_disk_that_fills_up_leaves_no_file(tmp_path: Path) -> None:
+    """Although the footer can't be written either, what was staged goes."""
+
+    class Full(LocalStore):
+        def output(self, path: str) -> pa.PythonFile:
+            return pa.PythonFile(_FullDisk(path), mode="w")
+
+    pane = PaneWriter(Full(), str(tmp_path), "/lake", "f", FileOptions(row_group_rows=10))
+    with pytest.raises(OSError, match="No space left"):
+        pane.add("", batch(n=np.random.default_rng(1).integers(0, 2**62, 5_000)))
+    pane.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+class _FullDisk(io.FileIO):
+    """A file that takes a hundred bytes."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "wb")
+
+    def write(self, content: bytes) -> int:
+        if self.tell() + len(content) > 100:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(content)
 
 
 def test_batches_of_compatible_schemas_share_a_file(tmp_path: Path) -> None:
