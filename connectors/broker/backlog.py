@@ -27,7 +27,8 @@ DEADLINE_TICK_S = 0.1
 """Seconds to which deadlines are rounded up."""
 
 _READY, _LEASED, _ACKED = 0, 1, 2
-_CAPACITY_MIN = 1_024
+_CAPACITY_MIN = 16_384
+_WINDOW = 1_024
 _NEVER = math.inf
 
 
@@ -67,7 +68,7 @@ class Backlog:
         """Return the oldest ready positions, ascending, without leasing them."""
         found: list[Positions] = []
         wanted = min(count_max, self.ready)
-        at, window = self._cursor, max(count_max, _CAPACITY_MIN)
+        at, window = self._cursor, max(count_max, _WINDOW)
         while wanted > 0:
             hits = np.flatnonzero(self._view("status", at, at + window) == _READY)[:wanted] + at
             if not found and hits.size == 0:
@@ -164,10 +165,6 @@ class Backlog:
         self.expiry_s = float(left.min()) if left.size else _NEVER
         return int(leased.sum() - left.size)
 
-    def drop_before(self, position: int) -> None:
-        """Count everything below ``position`` as acked: it is older than the retention."""
-        self.ack(np.arange(self.base, min(position, self.end)))
-
     def unacked_in(self, starts: Positions, stops: Positions) -> Positions:
         """Return how many positions of each range, ``start`` to ``stop``, are not acked."""
         unacked = self._view("status", self.base, self.end) != _ACKED
@@ -241,7 +238,7 @@ class Backlog:
                 self._held[owner] = Held(had.messages - int(count), had.size_bytes - int(size))
 
     def _advance(self) -> None:
-        window = _CAPACITY_MIN
+        window = _WINDOW
         while self.base < self.end:
             status = self._view("status", self.base, self.base + window)
             open_ones = np.flatnonzero(status != _ACKED)

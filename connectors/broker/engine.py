@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ import pyarrow as pa
 
 from connectors.broker import limits, rows
 from connectors.broker.backlog import Positions
-from connectors.broker.errors import Exhausted, NotFound
+from connectors.broker.errors import Exhausted, NotFound, Refusal
 from connectors.broker.events import Acked, Event, Place, Published, SubscriptionDeleted
 from connectors.broker.log import Log
 from connectors.broker.state import State, Subscription, Topic
@@ -59,7 +60,11 @@ class Engine:
     def __init__(self, directory: Path) -> None:
         self.state = State()
         self._log = Log(directory)
-        self._recover()
+        try:
+            self._recover()
+        except BaseException:
+            self._log.close()
+            raise
         self.next_id = self.state.next_id
         self._loop = asyncio.get_running_loop()
         self._writer = ThreadPoolExecutor(1, "broker-log")
@@ -69,6 +74,7 @@ class Engine:
         # Random, so that a lease from before a restart is not taken for one of ours.
         self._generation = secrets.randbits(32)
         self._timer = self._loop.call_later(_HOUSEKEEPING_S, self._tick)
+        self._forgetting: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """Finish what is being committed and let go of the log."""
@@ -98,7 +104,7 @@ class Engine:
             Exhausted: the disk is full; nothing was published.
             Unavailable: the log has failed.
         """
-        time_us = time.time_ns() // 1_000
+        time_us = max(_now_us(), topic.blocks[-1].time_us if topic.blocks else 0)
         batch = rows.stored(messages, self.next_id, time_us)
         event = Published(topic.created.uid, self.next_id, len(messages), time_us)
         payload = memoryview(batch.serialize())
@@ -178,6 +184,15 @@ class Engine:
             await self.wait(subscription, left_s)
             if not self.exists(subscription):
                 raise NotFound(f"Subscription {subscription.created.name} was deleted.")
+
+    async def forget(self) -> None:
+        """Drop what is older than the retention of its subscription.
+
+        It goes through the log like any ack: what is freed must not be missed after a restart.
+        """
+        with suppress(Refusal):  # if the log can't take it now, the next tick tries again
+            for event in self.state.overdue(_now_us()):
+                await self.commit(event)
 
     def exists(self, subscription: Subscription) -> bool:
         """Tell whether the subscription has not been deleted."""
@@ -310,10 +325,13 @@ class Engine:
         now_s = self._loop.time()
         for subscription in self.state.expire(now_s):
             self.ring(subscription.created.uid)
-        self.state.forget(time.time_ns() // 1_000)
-        self._log.release(self.state.reclaim())
+        self._forgetting = self._loop.create_task(self.forget())
         next_s = min(self.state.expiry_s(), now_s + _HOUSEKEEPING_S)
         self._timer = self._loop.call_at(next_s, self._tick)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
 
 
 def _fail(group: list[_Waiting], error: Exception) -> None:

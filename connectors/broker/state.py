@@ -7,7 +7,7 @@ Leases are volatile: they are made on the backlogs directly and are gone after a
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -189,28 +189,23 @@ class State:
         times = (each.backlog.expiry_s for each in self.subscriptions.values())
         return min(times, default=float("inf"))
 
-    def forget(self, now_us: int) -> None:
-        """Drop what is older than the retention of its subscription.
+    def overdue(self, now_us: int) -> list[Acked]:
+        """Return what is older than the retention of its subscription, to be acked unread.
 
         Args:
             now_us: the time, microseconds since 1970.
         """
-        for each in self.subscriptions.values():
+        found: list[Acked] = []
+        for uid, each in self._subscriptions_by_uid.items():
             oldest_us = now_us - each.created.retention_s * 1_000_000
-            for block in each.topic.blocks:
-                if block.time_us >= oldest_us:
-                    break
-                each.backlog.drop_before(block.first + block.messages)
-                self._touch(each.topic)
-
-    def oldest_us(self) -> float:
-        """Return when ``forget`` has something to do next, microseconds since 1970."""
-        times = (
-            each.topic.blocks[0].time_us + each.created.retention_s * 1_000_000
-            for each in self.subscriptions.values()
-            if each.topic.blocks
-        )
-        return min(times, default=float("inf"))
+            blocks = each.topic.blocks
+            older = bisect_left(blocks, oldest_us, key=lambda block: block.time_us)
+            if older:
+                stop = blocks[older - 1].first + blocks[older - 1].messages
+                positions = each.backlog.unacked(np.arange(each.backlog.base, stop))
+                if positions.size:
+                    found.append(Acked(uid, positions))
+        return found
 
     def reclaim(self) -> list[Place]:
         """Let go of the blocks below what is needed; return where they were.

@@ -93,12 +93,6 @@ class BacklogMachine(RuleBasedStateMachine):
             if record.deadline_s <= self.now_s:
                 record.deadline_s = None
 
-    @rule(position=st.integers(0, 40))
-    def forget(self, position: int) -> None:
-        self.backlog.drop_before(position)
-        for each, record in self.model.records.items():
-            record.acked = record.acked or each < position
-
     @rule()
     def restart(self) -> None:
         old = self.backlog

@@ -133,18 +133,25 @@ def test_sweep_frees_blocks_behind_an_old_message() -> None:
     assert waiting(state.subscription(S)) == [0, 5]
 
 
-def test_retention_drops_what_is_older() -> None:
-    """Each subscription forgets by its own retention; a message just within it stays."""
+def test_retention_finds_what_is_older() -> None:
+    """Each subscription by its own retention; a message just within it stays, an acked one too."""
     state = state_of(
         TOPIC, SUBSCRIPTION, SECOND, publish(2, 1, time_us=0), publish(1, 2, time_us=HOUR_US)
     )
-    state.forget(600_000_000)
-    assert waiting(state.subscription(S)) == [0, 1, 2]
-    state.forget(600_000_001)
-    assert (waiting(state.subscription(S)), waiting(state.subscription(S2))) == ([2], [0, 1, 2])
-    state.forget(1_200_000_001)
-    assert waiting(state.subscription(S2)) == [2]
+    state.apply(Acked(3, np.array([1])))
+    assert overdue(state, 600_000_000) == {}
+    assert overdue(state, 600_000_001) == {2: [0, 1]}
+    assert overdue(state, 1_200_000_001) == {2: [0, 1], 3: [0]}
+    for event in state.overdue(1_200_000_001):
+        state.apply(event)
+    assert waiting(state.subscription(S)) == waiting(state.subscription(S2)) == [2]
     assert state.reclaim() == [place(1)]
+    assert overdue(state, 1_200_000_001) == {}
+
+
+def overdue(state: State, now_us: int) -> dict[int, list[int]]:
+    """Return the overdue positions by subscription."""
+    return {event.uid: event.positions.tolist() for event in state.overdue(now_us)}
 
 
 def test_leases_of_all_subscriptions_expire() -> None:
