@@ -109,6 +109,11 @@ class Drain:
         self._unacknowledged = unacknowledged
 
     @property
+    def held_elsewhere(self) -> int:
+        """Messages that are not acknowledged and not held by us, as far as the server tells."""
+        return max(0, (self._unacknowledged or 0) - self._held)
+
+    @property
     def _messages_left(self) -> int:
         return UNLIMITED if self.max_messages is None else self.max_messages - self._taken
 
@@ -119,8 +124,8 @@ class Drain:
 
     @property
     def _is_drained(self) -> bool:
-        ends = math.isfinite(self.idle_s)
-        return ends and self._unacknowledged is not None and self._unacknowledged <= self._held
+        counted = self._unacknowledged is not None and math.isfinite(self.idle_s)
+        return counted and self.held_elsewhere == 0
 
 
 def _fewer(before: int | None, after: int | None) -> bool:

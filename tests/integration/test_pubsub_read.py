@@ -30,6 +30,7 @@ from tests.pubsub_servers import (
 from transforms import metrics
 from transforms.batch import Batch
 from transforms.errors import ConfigError, TransientError
+from transforms.message import MESSAGE_SCHEMA
 
 pytestmark = pytest.mark.integration
 
@@ -292,11 +293,11 @@ def test_a_run_that_fails_gives_everything_back_by_the_standard_api(
 def test_a_topic_is_read_from_now_on(address: str) -> None:
     """A topic's temporary subscription sees what comes after it, and is deleted in the end."""
     publish(10)
-    subscriber, publisher = pubsub_v1.SubscriberClient(), pubsub_v1.PublisherClient()
-    with subscriber, Run(Limits(max_messages=10)) as run:
-        subscriptions = lambda: list(  # noqa: E731
-            publisher.list_topic_subscriptions(topic=TOPIC)
-        )
+    with pubsub_v1.PublisherClient() as publisher, Run(Limits(max_messages=10)) as run:
+
+        def subscriptions() -> list[str]:
+            return list(publisher.list_topic_subscriptions(topic=TOPIC))
+
         late = threading.Thread(
             target=lambda: (wait_until(lambda: len(subscriptions()) == 2, 10), publish(10, 10))
         )
@@ -315,8 +316,9 @@ def test_messages_of_the_stock_client_arrive_whole(address: str) -> None:
         TOPIC, b"\x00payload", ordering_key="k", a="1", b="\u00e4"
     ).result()
     with Run() as run:
-        execute_one = Batch.concat(list(reading(run))).to_pylist()
-    (row,) = execute_one
+        batch = Batch.concat(list(reading(run)))
+    assert batch.schema == MESSAGE_SCHEMA
+    (row,) = batch.to_pylist()
     assert row["data"] == b"\x00payload"
     assert dict(row["attributes"]) == {"a": "1", "b": "\u00e4"}
     assert row["message_id"] == message_id

@@ -90,3 +90,13 @@ def test_endless_idle_time_is_never_drained() -> None:
     drain = Drain(started_s=0.0, idle_s=math.inf, max_seconds=100)
     assert play(drain, [Came(1.0, left=0)] * 99) == Pull(UNLIMITED, 1.0)
     assert drain.next(100.0) is Stop.MAX_SECONDS
+
+
+def test_messages_of_others_are_known() -> None:
+    """What a read leaves to others can be told at its end; an uncounted server tells nothing."""
+    drain = Drain(started_s=0.0, idle_s=12.0)
+    play(drain, [Came(0.1, 5, left=8)])
+    assert drain.held_elsewhere == 3
+    uncounted = Drain(started_s=0.0, idle_s=12.0)
+    play(uncounted, [Came(0.1, 5)])
+    assert uncounted.held_elsewhere == 0
