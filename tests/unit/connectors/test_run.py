@@ -112,22 +112,26 @@ def survive(root: Path, fuses: list[Fuse]) -> tuple[list[int], Broker]:
     return numbers_in(root), broker
 
 
-def steps_of_a_life(tmp_path: Path) -> int:
-    first, second = Fuse(), Fuse()
-    survive(tmp_path / "count", [first, second])
-    return first.steps
+def steps_of_a_life(tmp_path: Path, earlier: int = 0) -> int:
+    """Count the steps of a run that follows so many others."""
+    fuses = [Fuse() for _ in range(earlier + 1)]
+    survive(tmp_path / "count", fuses)
+    return fuses[-1].steps
 
 
-@pytest.mark.parametrize("power", [False, True], ids=["killed", "power lost"])
-def test_death_at_any_step_leaves_each_row_once(tmp_path: Path, power: bool) -> None:
-    """Whichever step of the first run is its last, the lakes end as if nothing had happened."""
+@pytest.mark.parametrize(
+    ("power", "earlier"), [(False, 0), (True, 0), (True, 1)],
+    ids=["killed", "power lost", "power lost in a lake with commits"],
+)  # fmt: skip
+def test_death_at_any_step_leaves_each_row_once(tmp_path: Path, power: bool, earlier: int) -> None:
+    """Whichever step of a run is its last, the lakes end as if nothing had happened."""
     expected, _ = survive(tmp_path / "undisturbed", [])
     assert expected == [0, 1, 2, 3, 1000, 1001, 1002]
-    steps = steps_of_a_life(tmp_path)
+    steps = steps_of_a_life(tmp_path, earlier)
     assert steps > 50
     for step in range(steps):
         root = tmp_path / str(step)
-        numbers, broker = survive(root, [Fuse(step, power)])
+        numbers, broker = survive(root, [*(Fuse() for _ in range(earlier)), Fuse(step, power)])
         assert numbers == expected, f"died at step {step} of {steps}"
         assert not broker.waiting
         assert not leftovers(root), f"died at step {step}"
@@ -141,7 +145,7 @@ def test_death_during_recovery_leaves_each_row_once(tmp_path: Path, power: bool)
     dice = random.Random(seed)
     steps = steps_of_a_life(tmp_path)
     expected, _ = survive(tmp_path / "undisturbed", [])
-    for trial in range(60):
+    for trial in range(30):
         deaths = [dice.randrange(steps), dice.randrange(steps // 2), dice.randrange(steps)]
         root = tmp_path / str(trial)
         numbers, _ = survive(root, [Fuse(step, power) for step in deaths])
