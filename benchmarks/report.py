@@ -12,7 +12,7 @@ __all__ = ["json_lines", "table"]
 
 HEAD = (
     "engine", "events", "events per core-second, best", "median", "wall s", "peak MB",
-    "start-up CPU s", "Headrace from memory / this",
+    "start-up CPU s", "preparation CPU s", "Headrace from memory / this",
 )  # fmt: skip
 OURS = "headrace_memory"
 
@@ -65,5 +65,6 @@ def _cells(result: Result, ours: Result | None) -> tuple[str, ...]:
         f"{min(usage.work.wall_s for usage in usages):.2f}",
         f"{max(usage.rss_bytes_max for usage in usages) / 1e6:,.0f}",
         f"{min(usage.startup.cpu_s for usage in usages):.2f}",
+        f"{min(usage.preparation.cpu_s for usage in usages):.2f}",
         f"{ours.best / result.best:.2f}" if ours else "",
     )
