@@ -58,7 +58,8 @@ class Intake:
             # Each key gets here once, so that adding it is the same as looking it up.
             new[new] = self._settled.add(keys[new], 0)
         fresh = messages if new.all() else messages.filter(pa.array(new))
-        self._ids.append(fresh.column(MESSAGE_ID))
+        # A copy: the column may point into a response, and would keep all its payloads alive.
+        self._ids.append(messages.column(MESSAGE_ID).take(pa.array(np.flatnonzero(new))))
         metrics.MESSAGES_READ.inc(len(fresh))
         metrics.MESSAGES_REDELIVERED.inc(len(messages) - len(fresh))
         return fresh

@@ -6,6 +6,7 @@ goes from bytes to Arrow as it is.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from collections.abc import Iterator, Sequence
@@ -87,10 +88,16 @@ class StandardPull:
 
         What the server sends into a Pull that ends this moment comes again after its ack deadline.
         """
-        for future in list(self._asked):
+        for future in self._asked:
             future.cancel()
-        surplus = [_take(future) for future in self._drain_answered()]
-        self.release([received.ack_ids for received in surplus if received is not None])
+        while self._asked:
+            future = self._answered.get()
+            del self._asked[future]
+            # A Pull that was cancelled or failed brought nothing.
+            with contextlib.suppress(grpc.RpcError, grpc.FutureCancelledError):
+                received = _take(future)
+                if received is not None:
+                    self.release([received.ack_ids])
 
     def _ask(self, messages_max: int) -> None:
         left = messages_max - sum(self._asked.values())
@@ -131,13 +138,6 @@ class StandardPull:
             return self._answered.get(timeout=max(0.0, until_s - time.monotonic()))
         except queue.Empty:
             return None
-
-    def _drain_answered(self) -> Iterator[grpc.Future]:
-        while self._asked:
-            future = self._answered.get()
-            del self._asked[future]
-            if not future.cancelled():
-                yield future
 
     def _modify(self, leases: Sequence[pa.Array], deadline_s: int) -> None:
         if leases:

@@ -113,6 +113,20 @@ def test_an_intake_of_nothing_has_no_ids() -> None:
     assert intake.message_ids().to_pylist() == []
 
 
+def test_ids_do_not_keep_payloads_alive() -> None:
+    """The ids of a run are remembered to its end, and the responses they came in are not."""
+    sink = pa.BufferOutputStream()
+    rows = message_batch([b"x" * 100_000] * 3).rows
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_batch(rows)
+    response = sink.getvalue()
+    intake = Intake(NO_IDS)
+    intake.admit(Batch(pa.ipc.open_stream(response).read_next_batch()))
+    (ids,) = intake.message_ids().chunks
+    inside = range(response.address, response.address + response.size)
+    assert not any(buffer.address in inside for buffer in ids.buffers() if buffer)
+
+
 def test_acknowledge_covers_every_lease() -> None:
     """All leases are acknowledged, also those that brought only redelivered messages."""
     subscription = Scripted(delivery("a", 1), delivery("b", 1), Delivery(NOTHING, None, 0, 2))
