@@ -1,8 +1,6 @@
-"""The broker at work: one event loop owns state and log; commits are grouped; waiters are woken.
+"""The broker at work: one event loop owns state and log, and no lock is needed.
 
-Everything here runs on the loop's thread, except the writing and syncing of the log, which runs in
-a thread of its own. While that thread syncs, new events gather, and the next sync serves them all.
-An event reaches the state only after its sync: what is delivered is durable.
+Only the writing and syncing of the log happens in another thread (``commits.py``).
 """
 
 from __future__ import annotations
@@ -10,24 +8,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from connectors.broker import limits, rows
+from connectors.broker import rows
 from connectors.broker.backlog import Positions
-from connectors.broker.errors import Exhausted, NotFound, Refusal
-from connectors.broker.events import Acked, Event, Place, Published, SubscriptionDeleted
+from connectors.broker.bells import Bells
+from connectors.broker.commits import Commits
+from connectors.broker.errors import NotFound, Refusal
+from connectors.broker.events import Acked, Event, Published, SubscriptionDeleted
 from connectors.broker.log import Log
+from connectors.broker.reading import fitting
 from connectors.broker.state import State, Subscription, Topic
 
 __all__ = ["Delivery", "Engine"]
@@ -41,12 +35,6 @@ class Delivery(NamedTuple):
     rows: pa.RecordBatch
     positions: Positions
     generation: int
-
-
-class _Waiting(NamedTuple):
-    event: Event
-    rows: bytes | memoryview
-    done: asyncio.Future[bool]
 
 
 class Engine:
@@ -67,10 +55,8 @@ class Engine:
             raise
         self.next_id = self.state.next_id
         self._loop = asyncio.get_running_loop()
-        self._writer = ThreadPoolExecutor(1, "broker-log")
-        self._pending: list[_Waiting] = []
-        self._committing: asyncio.Task[None] | None = None
-        self._bells: defaultdict[int, set[asyncio.Future[None]]] = defaultdict(set)
+        self._commits = Commits(self._log, self.state, self._ring_for)
+        self._bells = Bells()
         # Random, so that a lease from before a restart is not taken for one of ours.
         self._generation = secrets.randbits(32)
         self._timer = self._loop.call_later(_HOUSEKEEPING_S, self._tick)
@@ -79,23 +65,17 @@ class Engine:
     async def close(self) -> None:
         """Finish what is being committed and let go of the log."""
         self._timer.cancel()
-        if self._committing:
-            await self._committing
-        self._writer.shutdown()
+        await self._commits.close()
         self._log.close()
 
-    async def commit(self, event: Event, payload: bytes | memoryview = b"") -> bool:
+    async def commit(self, event: Event) -> bool:
         """Make an event durable and apply it; return False if what it was about is gone.
 
         Raises:
             Exhausted: the disk is full; nothing happened.
             Unavailable: the log has failed.
         """
-        done: asyncio.Future[bool] = self._loop.create_future()
-        self._pending.append(_Waiting(event, payload, done))
-        if self._committing is None:
-            self._committing = self._loop.create_task(self._drain())
-        return await done
+        return await self._commits.commit(event)
 
     async def publish(self, topic: Topic, messages: pa.StructArray) -> pa.StringArray | None:
         """Add messages to a topic; return their ids, or None if the topic was deleted meanwhile.
@@ -110,7 +90,7 @@ class Engine:
         payload = memoryview(batch.serialize())
         self._log.check_room(len(payload))
         self.next_id += len(messages)
-        return batch.column("message_id") if await self.commit(event, payload) else None
+        return batch.column("message_id") if await self._commits.commit(event, payload) else None
 
     async def ack(self, subscription: Subscription, positions: Positions) -> None:
         """Settle positions for good.
@@ -130,7 +110,7 @@ class Engine:
         subscription.backlog.extend(positions, generations, self._loop.time(), lease_s)
         self._schedule(subscription.backlog.expiry_s)
         if lease_s == 0:
-            self.ring(subscription.created.uid)
+            self._bells.ring(subscription.created.uid)
 
     def lease(
         self,
@@ -152,7 +132,7 @@ class Engine:
         positions = subscription.backlog.peek(messages_max)
         if positions.size == 0:
             return None
-        batch, sizes = self._fitting(subscription.topic, positions, size_bytes_max)
+        batch, sizes = fitting(self._log, subscription.topic, positions, size_bytes_max)
         positions = positions[: sizes.size]
         self._generation = (self._generation + 1) % 2**32
         now_s = self._loop.time()
@@ -201,19 +181,7 @@ class Engine:
 
     async def wait(self, subscription: Subscription, timeout_s: float | None) -> None:
         """Wait until something happens to a subscription, or the time is over."""
-        bell = self._loop.create_future()
-        waiting = self._bells[subscription.created.uid]
-        waiting.add(bell)
-        try:
-            await asyncio.wait([bell], timeout=timeout_s)
-        finally:
-            waiting.discard(bell)
-
-    def ring(self, uid: int) -> None:
-        """Wake all that wait for something to happen to a subscription."""
-        for bell in self._bells.pop(uid, ()):
-            if not bell.done():
-                bell.set_result(None)
+        await self._bells.wait(subscription.created.uid, timeout_s)
 
     def _recover(self) -> None:
         for event in self._log.recover():
@@ -224,96 +192,13 @@ class Engine:
             self._log.keep(place)
         self._log.release([])
 
-    async def _drain(self) -> None:
-        while self._pending:
-            if self._log.size_bytes > limits.SEGMENT_BYTES_MAX:
-                await self._rotate()
-            group, self._pending = self._pending, []
-            try:
-                await self._commit_group(group)
-            except Exception as error:  # noqa: BLE001 - those who wait must hear of it
-                _fail(group, error)
-            self._log.release(self.state.reclaim())
-        self._committing = None
-
-    async def _commit_group(self, group: list[_Waiting]) -> None:
-        """Commit events together; if there is no room for all, each that finds room by itself."""
-        try:
-            await self._write(group)
-        except Exhausted as full:
-            if len(group) == 1:
-                _fail(group, full)
-            else:
-                for each in group:
-                    await self._commit_group([each])
-
-    async def _rotate(self) -> None:
-        snapshot = self.state.snapshot()
-        try:
-            await self._loop.run_in_executor(self._writer, self._log.rotate, snapshot)
-        except Exhausted:
-            return  # the old segment serves on, and what needs less room may yet be written
-        self._log.release(self.state.sweep())
-
-    async def _write(self, group: list[_Waiting]) -> None:
-        entries = [(each.event, each.rows) for each in group]
-        places = await self._loop.run_in_executor(self._writer, self._log.write, entries)
-        for each, place in zip(group, places, strict=True):
-            applied = self._apply(each.event, place)
-            if not each.done.done():
-                each.done.set_result(applied)
-
-    def _apply(self, event: Event, place: Place) -> bool:
-        if isinstance(event, Published):
-            event = msgspec.structs.replace(event, place=place)
-        applied = self.state.apply(event)
-        if applied and isinstance(event, Published):
-            self._log.keep(place)
-        self._ring_for(event)
-        return applied
-
     def _ring_for(self, event: Event) -> None:
         match event:
             case Published(topic_uid=uid):
                 for subscription in self.state.subscriptions_of(uid):
-                    self.ring(subscription.created.uid)
+                    self._bells.ring(subscription.created.uid)
             case Acked(uid=uid) | SubscriptionDeleted(uid=uid):
-                self.ring(uid)
-
-    def _fitting(
-        self, topic: Topic, positions: Positions, size_bytes_max: int
-    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-        """Return the rows of the first positions that fit, at least one, and their sizes."""
-        parts: list[pa.RecordBatch] = []
-        sizes: list[npt.NDArray[np.int64]] = []
-        room = size_bytes_max
-        for part in self._parts(topic, positions):
-            size = rows.sizes_bytes(part)
-            until = np.cumsum(size)
-            fit = int(np.searchsorted(until, room, side="right"))
-            if fit == 0 and not parts:
-                fit = 1
-            parts.append(part.slice(0, fit))
-            sizes.append(size[:fit])
-            if fit < part.num_rows:
-                break
-            room -= int(until[-1])
-        return rows.join(parts), np.concatenate(sizes)
-
-    def _parts(self, topic: Topic, positions: Positions) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of ascending positions, block by block, read in place."""
-        at = 0
-        while at < positions.size:
-            index = bisect_right(topic.blocks, positions[at], key=lambda block: block.first)
-            block = topic.blocks[index - 1]
-            stop = int(np.searchsorted(positions, block.first + block.messages))
-            own = positions[at:stop] - block.first
-            batch = pa.ipc.read_record_batch(self._log.payload(block.place), rows.STORED)
-            if own[-1] - own[0] + 1 == own.size:
-                yield batch.slice(int(own[0]), own.size)
-            else:
-                yield batch.take(pa.array(own))
-            at = stop
+                self._bells.ring(uid)
 
     def _schedule(self, expiry_s: float) -> None:
         """Have ``_tick`` called when a lease expires, if that is before its next call."""
@@ -324,7 +209,7 @@ class Engine:
     def _tick(self) -> None:
         now_s = self._loop.time()
         for subscription in self.state.expire(now_s):
-            self.ring(subscription.created.uid)
+            self._bells.ring(subscription.created.uid)
         self._forgetting = self._loop.create_task(self.forget())
         next_s = min(self.state.expiry_s(), now_s + _HOUSEKEEPING_S)
         self._timer = self._loop.call_at(next_s, self._tick)
@@ -332,9 +217,3 @@ class Engine:
 
 def _now_us() -> int:
     return time.time_ns() // 1_000
-
-
-def _fail(group: list[_Waiting], error: Exception) -> None:
-    for each in group:
-        if not each.done.done():
-            each.done.set_exception(error)

@@ -1,0 +1,120 @@
+"""Group commit: one sync of the log serves all events that gathered during the one before.
+
+An event reaches the state only after its sync: what is delivered is durable. Writing and syncing
+run in a thread of their own, so that the event loop goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import msgspec
+
+from connectors.broker import limits
+from connectors.broker.errors import Exhausted
+from connectors.broker.events import Event, Place, Published
+from connectors.broker.log import Log
+from connectors.broker.state import State
+
+__all__ = ["Commits"]
+
+
+class _Waiting(NamedTuple):
+    event: Event
+    rows: bytes | memoryview
+    done: asyncio.Future[bool]
+
+
+class Commits:
+    """The way of every event into the log and then into the state.
+
+    Args:
+        log: recovered, and written by nobody else.
+        state: changed by nobody else.
+        applied: called with each event that the state has taken.
+    """
+
+    def __init__(self, log: Log, state: State, applied: Callable[[Event], None]) -> None:
+        self._log, self._state, self._applied = log, state, applied
+        self._loop = asyncio.get_running_loop()
+        self._writer = ThreadPoolExecutor(1, "broker-log")
+        self._pending: list[_Waiting] = []
+        self._committing: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Finish what has been begun."""
+        if self._committing:
+            await self._committing
+        self._writer.shutdown()
+
+    async def commit(self, event: Event, payload: bytes | memoryview = b"") -> bool:
+        """Make an event durable and apply it; return False if what it was about is gone.
+
+        Raises:
+            Exhausted: the disk is full; nothing happened.
+            Unavailable: the log has failed.
+        """
+        done: asyncio.Future[bool] = self._loop.create_future()
+        self._pending.append(_Waiting(event, payload, done))
+        if self._committing is None:
+            self._committing = self._loop.create_task(self._drain())
+        return await done
+
+    async def _drain(self) -> None:
+        try:
+            while self._pending:
+                if self._log.size_bytes > limits.SEGMENT_BYTES_MAX:
+                    await self._rotate()
+                group, self._pending = self._pending, []
+                try:
+                    await self._commit_group(group)
+                except Exception as error:  # noqa: BLE001 - those who wait must hear of it
+                    _fail(group, error)
+                self._log.release(self._state.reclaim())
+        finally:
+            self._committing = None
+
+    async def _commit_group(self, group: list[_Waiting]) -> None:
+        """Commit events together; if there is no room for all, each that finds room by itself."""
+        try:
+            await self._write(group)
+        except Exhausted as full:
+            if len(group) == 1:
+                _fail(group, full)
+            else:
+                for each in group:
+                    await self._commit_group([each])
+
+    async def _rotate(self) -> None:
+        snapshot = self._state.snapshot()
+        try:
+            await self._loop.run_in_executor(self._writer, self._log.rotate, snapshot)
+        except Exhausted:
+            return  # the old segment serves on, and what needs less room may yet be written
+        self._log.release(self._state.sweep())
+
+    async def _write(self, group: list[_Waiting]) -> None:
+        entries = [(each.event, each.rows) for each in group]
+        places = await self._loop.run_in_executor(self._writer, self._log.write, entries)
+        for each, place in zip(group, places, strict=True):
+            applied = self._apply(each.event, place)
+            if not each.done.done():
+                each.done.set_result(applied)
+
+    def _apply(self, event: Event, place: Place) -> bool:
+        if isinstance(event, Published):
+            event = msgspec.structs.replace(event, place=place)
+        applied = self._state.apply(event)
+        if applied and isinstance(event, Published):
+            self._log.keep(place)
+        self._applied(event)
+        return applied
+
+
+def _fail(group: list[_Waiting], error: Exception) -> None:
+    for each in group:
+        if not each.done.done():
+            each.done.set_exception(error)
