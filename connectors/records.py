@@ -41,8 +41,7 @@ class SourceRecord(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """What is written at the moment of a commit; the lake follows from it.
 
-    ``staging`` names the folders to be removed when all files have moved; the one beside the
-    record is the last, for its existence tells that there is something left to do.
+    ``staging`` names the folders to be removed when all files have moved.
     """
 
     id: str

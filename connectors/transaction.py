@@ -118,14 +118,11 @@ class Transaction:
         return commit_of(record, acknowledged=False)
 
     def _folders(self) -> list[str]:
-        """Return this run's folders; that of the primary last, for it tells what is unfinished."""
-        return [self._folder(ledger) for ledger in reversed(self._ledgers.values())]
+        return [self._folder(ledger) for ledger in self._ledgers.values()]
 
     def _durable_files(self) -> list[LakeFile]:
-        listed = [file for stage in self._stages for file in self._listed_files(*stage)]
-        for ledger, folder in self._stages:
-            ledger.store.sync_folder(folder)
-        return listed
+        # Their names are durable: the manifest was written into the same folder after them.
+        return [file for stage in self._stages for file in self._listed_files(*stage)]
 
     def _listed_files(self, ledger: Ledger, folder: str) -> list[LakeFile]:
         manifest = posixpath.join(folder, MANIFEST)
@@ -166,7 +163,7 @@ class Transaction:
         """Remove what is staged, unless the run has committed, and give up the locks."""
         try:
             if self._primary.records.find(self.run) is None:
-                for ledger in reversed(self._ledgers.values()):
+                for ledger in self._ledgers.values():
                     ledger.store.remove_folder(self._folder(ledger))
         except OSError:
             _log.warning("run %s: could not remove its staged files", self.run, exc_info=True)

@@ -109,12 +109,16 @@ class MortalStore(LocalStore):
 
 
 def _move_back(source: str, target: str, old: bytes | None) -> None:
-    os.makedirs(posixpath.dirname(source), exist_ok=True)
-    os.replace(target, source)
+    """Undo a rename; if the source's folder is gone for good, the file is lost."""
+    if os.path.isdir(posixpath.dirname(source)):
+        os.replace(target, source)
+    else:
+        os.unlink(target)
     if old is not None:
         Path(target).write_bytes(old)
 
 
 def _put_back(path: str, content: bytes) -> None:
-    os.makedirs(posixpath.dirname(path), exist_ok=True)
-    Path(path).write_bytes(content)
+    """Undo a removal, unless that of the folder has reached the disk."""
+    if os.path.isdir(posixpath.dirname(path)):
+        Path(path).write_bytes(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 
 from connectors.ledger import Ledger
 from connectors.transaction import MANIFEST, Transaction
+from tests.faults import Crash, Fuse, MortalStore
 from transforms.errors import ConfigError, TransientError
 
 SOURCE = "projects/p/subscriptions/s"
@@ -61,6 +63,22 @@ def test_ids_are_kept_while_messages_may_come_again(
         ["1", "2"] if kept else []
     )
     assert bool(os.listdir(Path(ledger.state, "commits"))) == kept
+
+
+def test_death_during_expiry_leaves_no_commit_without_its_ids(tmp_path: Path) -> None:
+    """Records go first, and the next that opens the lake sweeps up the rest."""
+    root, run = tmp_path / "lake", run_id(8)
+    commit(root, run, ["1"])
+    Ledger(str(root)).records.mark_acknowledged(run)
+    age(root, run, 8)
+    for step in range(3):
+        fuse = Fuse(step)
+        with contextlib.suppress(Crash):
+            Ledger(str(root), stores=lambda _, fuse=fuse: MortalStore(fuse)).recover()
+        records = Ledger(str(root)).records
+        assert records.message_ids(records.runs(), SOURCE).to_pylist() == (["1"] * (step == 0))
+    Ledger(str(root)).recover()
+    assert os.listdir(Path(Ledger(str(root)).state, "commits")) == []
 
 
 def test_a_long_run_counts_from_its_commit(tmp_path: Path) -> None:
