@@ -43,6 +43,7 @@ class Commits:
         self._writer = ThreadPoolExecutor(1, "broker-log")
         self._pending: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
+        self._crowded = False
 
     async def close(self) -> None:
         """Finish what has been begun."""
@@ -63,10 +64,19 @@ class Commits:
             self._committing = self._loop.create_task(self._drain())
         return await done
 
+    async def make_room(self) -> None:
+        """Begin a new segment early, for the one in use is kept even when all of it is acked."""
+        if self._log.size_bytes < limits.SEGMENT_BYTES_MIN:
+            return
+        self._crowded = True
+        if self._committing is None:
+            self._committing = self._loop.create_task(self._drain())
+        await asyncio.wait([self._committing])
+
     async def _drain(self) -> None:
         try:
-            while self._pending:
-                if self._log.size_bytes > limits.SEGMENT_BYTES_MAX:
+            while self._pending or self._crowded:
+                if self._crowded or self._log.size_bytes > limits.SEGMENT_BYTES_MAX:
                     await self._rotate()
                 group, self._pending = self._pending, []
                 try:
@@ -89,6 +99,7 @@ class Commits:
                     await self._commit_group([each])
 
     async def _rotate(self) -> None:
+        self._crowded = False
         snapshot = self._state.snapshot()
         try:
             await self._loop.run_in_executor(self._writer, self._log.rotate, snapshot)

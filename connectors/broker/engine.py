@@ -84,11 +84,14 @@ class Engine:
             Exhausted: the disk is full; nothing was published.
             Unavailable: the log has failed.
         """
+        if not self._log.has_room(messages.nbytes):
+            await self._commits.make_room()
+            self._log.check_room(messages.nbytes)
+        # From here to the commit nothing may wait: ids are given out in the order of the log.
         time_us = max(_now_us(), topic.blocks[-1].time_us if topic.blocks else 0)
         batch = rows.stored(messages, self.next_id, time_us)
         event = Published(topic.created.uid, self.next_id, len(messages), time_us)
         payload = memoryview(batch.serialize())
-        self._log.check_room(len(payload))
         self.next_id += len(messages)
         return batch.column("message_id") if await self._commits.commit(event, payload) else None
 

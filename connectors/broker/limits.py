@@ -32,6 +32,7 @@ __all__ = [
     "RETENTION_S_MAX",
     "RETENTION_S_MIN",
     "SEGMENT_BYTES_MAX",
+    "SEGMENT_BYTES_MIN",
 ]
 
 PUBLISH_BYTES_MAX = 10_000_000
@@ -88,5 +89,7 @@ RECEIVE_BYTES_MAX = 64 << 20
 """Bytes of a request that gRPC lets through, so that it is our own check that refuses (ours)."""
 SEGMENT_BYTES_MAX = 64 << 20
 """Bytes after which the log begins a new segment (ours)."""
+SEGMENT_BYTES_MIN = 1 << 20
+"""Bytes below which even a full disk doesn't make the log begin a new segment (ours)."""
 DISK_RESERVE_BYTES = 16 << 20
 """Free bytes below which Publish is refused, kept for acks and snapshots that free space (ours)."""

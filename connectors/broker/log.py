@@ -131,9 +131,13 @@ class Log:
         Raises:
             Exhausted: there is too little room.
         """
-        disk = os.statvfs(self._directory)
-        if disk.f_bavail * disk.f_frsize - size_bytes < limits.DISK_RESERVE_BYTES:
+        if not self.has_room(size_bytes):
             raise Exhausted(_full_text(self._directory))
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Tell whether ``check_room`` would pass."""
+        disk = os.statvfs(self._directory)
+        return disk.f_bavail * disk.f_frsize - size_bytes >= limits.DISK_RESERVE_BYTES
 
     def close(self) -> None:
         """Let go of the files and of the lock."""

@@ -103,13 +103,16 @@ class Broker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        if self._failure and not error:
+            raise self._failure
 
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - it is raised again in __enter__
+        except BaseException as error:  # noqa: BLE001 - raised again in __enter__ or __exit__
             self._failure = error
         finally:
             self._started.set()

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -264,4 +265,33 @@ def test_space_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         client.ack(received)
         assert len(list(tmp_path.glob("*.log"))) == 1
         assert int(client.publish(b"x")[0]) > 31
+        client.close()
+
+
+def _publish_for_ever(client: Client) -> None:
+    while True:
+        client.publish(b"x" * 500_000)
+
+
+def test_acks_make_room_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The segment in use is given up as well when all of it is acked and there is no other room."""
+    real = os.statvfs
+
+    def small(path: Path) -> SimpleNamespace:
+        used = sum(each.stat().st_size for each in tmp_path.glob("*.log"))
+        free = limits.DISK_RESERVE_BYTES + 3_000_000 - used
+        return SimpleNamespace(f_bavail=free, f_frsize=1)
+
+    with Broker(data_dir=tmp_path) as broker:
+        client = Client(broker.address)
+        client.create()
+        monkeypatch.setattr(os, "statvfs", small)
+        for _ in range(2):
+            with pytest.raises(grpc.RpcError) as error:
+                _publish_for_ever(client)
+            assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            while received := client.pull():
+                client.ack(received)
+        client.publish(b"x" * 500_000)
+        monkeypatch.setattr(os, "statvfs", real)
         client.close()
