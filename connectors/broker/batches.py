@@ -64,7 +64,7 @@ class Batches:
         subscription = self._catalog.subscription(wanted.subscription)
         rules.check_positive("max_messages", wanted.max_messages)
         rules.check_positive("max_bytes", wanted.max_bytes)
-        rules.check_lease_s("ack_deadline_s", wanted.ack_deadline_s)
+        _check_lease_s(wanted.ack_deadline_s)
         delivery = await self._engine.lease_within(
             min(wanted.wait_s, limits.LEASE_WAIT_S_MAX),
             subscription,
@@ -77,7 +77,7 @@ class Batches:
     async def extend(self, request: bytes) -> bytes:
         """Move the deadline of leases; say which of them hold no message any more."""
         wanted = _parsed(request, _ExtendRequest)
-        rules.check_lease_s("ack_deadline_s", wanted.ack_deadline_s)
+        _check_lease_s(wanted.ack_deadline_s)
         expired = []
         for text, (each, lease) in zip(wanted.leases, self._resolved(wanted.leases), strict=True):
             if each.backlog.holds(lease.positions, lease.generation).any():
@@ -104,6 +104,10 @@ class Batches:
         return [
             (self._engine.state.subscription_by_uid(each.subscription), each) for each in parsed
         ]
+
+
+def _check_lease_s(seconds: float) -> None:
+    rules.check_range("ack_deadline_s", seconds, limits.LEASE_S_MIN, limits.ACK_DEADLINE_S_MAX)
 
 
 def _parsed(request: bytes, kind: type[_Request]) -> _Request:

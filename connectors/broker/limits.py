@@ -18,6 +18,7 @@ __all__ = [
     "DISK_RESERVE_BYTES",
     "LEASE_BYTES_MAX",
     "LEASE_MESSAGES_MAX",
+    "LEASE_S_MIN",
     "LEASE_WAIT_S_MAX",
     "ORDERING_KEY_BYTES_MAX",
     "PAGE_SIZE_DEFAULT",
@@ -82,6 +83,8 @@ LEASE_MESSAGES_MAX = 65_536
 """Messages in one lease of the batch extension (ours)."""
 LEASE_BYTES_MAX = 64 << 20
 """Bytes of messages in one lease of the batch extension (ours)."""
+LEASE_S_MIN = 1
+"""Shortest lease of the batch extension, seconds (ours); the longest is as in the API."""
 LEASE_WAIT_S_MAX = 60.0
 """Seconds that a lease request may wait for the first message (ours)."""
 

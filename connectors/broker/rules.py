@@ -21,6 +21,7 @@ __all__ = [
     "check_messages",
     "check_positive",
     "check_publish_size",
+    "check_range",
 ]
 
 
@@ -100,7 +101,7 @@ def check_lease_s(field: str, seconds: float) -> None:
     Raises:
         InvalidArgument: it is out of range.
     """
-    _check_range(field, seconds, limits.ACK_DEADLINE_S_MIN, limits.ACK_DEADLINE_S_MAX)
+    check_range(field, seconds, limits.ACK_DEADLINE_S_MIN, limits.ACK_DEADLINE_S_MAX)
 
 
 def check_extension_s(field: str, seconds: float) -> None:
@@ -109,10 +110,15 @@ def check_extension_s(field: str, seconds: float) -> None:
     Raises:
         InvalidArgument: it is out of range.
     """
-    _check_range(field, seconds, 0, limits.ACK_DEADLINE_S_MAX)
+    check_range(field, seconds, 0, limits.ACK_DEADLINE_S_MAX)
 
 
-def _check_range(field: str, value: float, low: float, high: float) -> None:
+def check_range(field: str, value: float, low: float, high: float) -> None:
+    """Refuse a number that is out of range.
+
+    Raises:
+        InvalidArgument: it is.
+    """
     if not low <= value <= high:
         raise InvalidArgument(field, value, f"must be {low} to {high}")
 
