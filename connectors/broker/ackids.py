@@ -50,8 +50,7 @@ def pack(subscription: int, positions: Positions, generation: int) -> pa.StringA
     """
     text = binascii.b2a_base64(_records(subscription, positions, generation), newline=False)
     offsets = np.arange(positions.size + 1, dtype=np.int32) * _ID_CHARS
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
-    return pa.StringArray.from_buffers(positions.size, buffers[1], buffers[2])
+    return pa.StringArray.from_buffers(positions.size, pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def parse(ack_ids: pa.StringArray, subscription: int) -> tuple[Positions, npt.NDArray[np.uint32]]:

@@ -120,15 +120,14 @@ class Backlog:
         positions = self._within(positions)
         return positions[self._at("status", positions) != _ACKED]
 
-    def ack(self, positions: Positions) -> int:
-        """Mark positions as acked, whatever lease they are under; return how many were not yet."""
+    def ack(self, positions: Positions) -> None:
+        """Mark positions as acked, whatever lease they are under."""
         positions = self.unacked(positions)
         leased = self._leased(positions)
         self._release(leased)
         self.ready -= positions.size - leased.size
         self._columns["status"][self._where(positions)] = _ACKED
         self._advance()
-        return int(positions.size)
 
     def extend(self, positions: Positions, generations: Any, now_s: float, lease_s: float) -> None:
         """Move the deadline of leases that are still held; 0 seconds makes them ready at once.

@@ -53,7 +53,7 @@ class Engine:
         except BaseException:
             self._log.close()
             raise
-        self.next_id = self.state.next_id
+        self._next_id = self.state.next_id
         self._loop = asyncio.get_running_loop()
         self._commits = Commits(self._log, self.state, self._ring_for)
         self._bells = Bells()
@@ -89,10 +89,10 @@ class Engine:
             self._log.check_room(messages.nbytes)
         # From here to the commit nothing may wait: ids are given out in the order of the log.
         time_us = max(_now_us(), topic.blocks[-1].time_us if topic.blocks else 0)
-        batch = rows.stored(messages, self.next_id, time_us)
-        event = Published(topic.created.uid, self.next_id, len(messages), time_us)
+        batch = rows.stored(messages, self._next_id, time_us)
+        event = Published(topic.created.uid, self._next_id, len(messages), time_us)
         payload = memoryview(batch.serialize())
-        self.next_id += len(messages)
+        self._next_id += len(messages)
         return batch.column("message_id") if await self._commits.commit(event, payload) else None
 
     async def ack(self, subscription: Subscription, positions: Positions) -> None:
