@@ -1,11 +1,17 @@
 """The broker's own statement of the wire messages agrees with Google's."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from google.pubsub_v1.types import pubsub
 
 from connectors.broker import limits, rows, schema
 from transforms import message
+
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.mark.parametrize("name", schema.NAMES)
@@ -44,3 +50,12 @@ def test_limits_agree_with_the_writers() -> None:
     assert "ATTRIBUTE_VALUE_BYTES_MAX" in shared
     for name in shared:
         assert getattr(limits, name) == getattr(message, name), name
+
+
+def test_server_starts_without_googles_clients() -> None:
+    """They would double the time to start; the broker needs none of them."""
+    code = (
+        "import sys, connectors.broker.server;"
+        "sys.exit(any(m in sys.modules for m in ('google.pubsub_v1', 'google.api_core', 'pandas')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
