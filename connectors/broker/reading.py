@@ -50,5 +50,5 @@ def _parts(log: Log, topic: Topic, positions: Positions) -> Iterator[pa.RecordBa
         if own[-1] - own[0] + 1 == own.size:
             yield batch.slice(int(own[0]), own.size)
         else:
-            yield batch.take(pa.array(own))
+            yield batch.take(rows.numbers(own, pa.int64()))
         at = stop

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from ptars import HandlerPool, PtarsConfig
 
-from connectors.broker import ackids, schema
+from connectors.broker import ackids, rows, schema
 from connectors.broker.engine import Delivery
 from connectors.broker.errors import InvalidArgument
 
@@ -62,7 +62,9 @@ def encode_delivery(subscription_uid: int, delivery: Delivery) -> bytes:
 
 def _encoded(name: str, repeated: dict[str, pa.Array]) -> bytes:
     lists = [
-        pa.ListArray.from_arrays(pa.array(np.array([0, len(items)], np.int32)), items)
+        pa.ListArray.from_arrays(
+            rows.numbers(np.array([0, len(items)], np.int32), pa.int32()), items
+        )
         for items in repeated.values()
     ]
     row = pa.RecordBatch.from_arrays(lists, names=list(repeated))
