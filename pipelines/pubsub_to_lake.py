@@ -25,6 +25,7 @@ from transforms.batch import Batch
 from transforms.dedup import Deduplicate
 from transforms.field import Field, column
 from transforms.message import MESSAGE
+from transforms.metrics import FAILURES_WRITTEN
 from transforms.parse import Parse
 from transforms.project import Project
 from transforms.windows import Windowing, Windows
@@ -150,43 +151,31 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
         subscription=params.subscription, topic=params.topic
     )
     parsed = messages | "Parse" >> Parse(params.schema)
-    windowed = parsed.ok | "Window" >> Windowing(
-        params.window,
-        params.event_time,
-        allowed_lateness_s=params.allowed_lateness,
-        trigger=params.trigger,
+    keys = {f"_key_{number}": field for number, field in enumerate(params.dedup_by)}
+    windowed = (
+        parsed.ok
+        | "Keys" >> Project(add=keys)
+        | "Window"
+        >> Windowing(
+            params.window,
+            params.event_time,
+            allowed_lateness_s=params.allowed_lateness,
+            trigger=params.trigger,
+            # No later step rejects rows, so that their payloads need not travel further.
+            drop=[MESSAGE],
+        )
     )
-    rows = windowed.ok | "Deduplicate" >> _Unique(params)
+    rows = (
+        windowed.ok
+        | "Deduplicate"
+        >> Deduplicate([column(name) for name in keys], params.dedup_horizon, shards=params.shards)
+        | "Rows" >> Project(drop=list(keys))
+    )
     rows | "Write" >> lake.Write(
         params.output, partition_by=params.partition_by, shards=params.shards
     )
     rejected = (parsed.dead, windowed.dead) | "Rejected" >> beam.Flatten()
     rejected | "DeadLetter" >> _DeadLetter(params.dead_letter)
-
-
-class _Unique(beam.PTransform):
-    """De-duplicate on keys taken from the row or its message, and let go of the message.
-
-    No step from here on rejects rows, so that payloads need not ride through the shuffle.
-    """
-
-    def __init__(self, params: Params) -> None:
-        super().__init__()
-        self._params = params
-
-    def expand(self, rows: beam.PCollection[Batch]) -> beam.PCollection[Batch]:
-        keys = {f"_key_{number}": field for number, field in enumerate(self._params.dedup_by)}
-        return (
-            rows
-            | "Keys" >> Project(add=keys, drop=[MESSAGE])
-            | "First"
-            >> Deduplicate(
-                [column(name) for name in keys],
-                horizon_s=self._params.dedup_horizon,
-                shards=self._params.shards,
-            )
-            | "Rows" >> Project(drop=list(keys))
-        )
 
 
 class _DeadLetter(beam.PTransform):
@@ -199,7 +188,7 @@ class _DeadLetter(beam.PTransform):
             dead
             | "Window" >> beam.WindowInto(FixedWindows(DEAD_LETTER_WINDOW_S))
             | "Stamp" >> dead_letter.Stamp("pubsub_to_lake")
-            | "Write" >> lake.Write(self._folder)
+            | "Write" >> lake.Write(self._folder, rows_written=FAILURES_WRITTEN)
         )
 
 

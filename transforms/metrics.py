@@ -76,6 +76,7 @@ DUPLICATES = Counter("duplicates", "rows", "dropped because their key was seen w
 ROWS_WITHOUT_KEY = Counter("rows_without_key", "rows", "kept although their key is null")
 DEAD_LETTERS = Counter("dead_letters", "rows", "rejected, kept as a failure with the reason")
 ROWS_WRITTEN = Counter("rows_written", "rows", "written to files of the lake")
+FAILURES_WRITTEN = Counter("failures_written", "rows", "dead letters written by a sink")
 FILES_WRITTEN = Counter("files_written", "files", "written to the lake")
 BYTES_WRITTEN = Counter("bytes_written", "bytes", "size of the files written to the lake")
 BACKLOG = Gauge("backlog", "messages", "waiting in the subscription, as it last told")

@@ -18,7 +18,7 @@ __all__ = ["SeenSet", "first_occurrences"]
 _Mask = npt.NDArray[np.bool_]
 
 _CAPACITY_MIN = 512
-_GROWTH = 2
+_SMALL = 1 << 20
 _REBUILD_ROWS = 1 << 14
 """Keys inserted at once by a rebuild: few enough for temporary arrays to stay in the cache."""
 
@@ -28,8 +28,9 @@ class SeenSet:
 
     Guarantees:
         Exact in all 128 bits, however the keys are distributed; fast for uniform ones.
-        28 to 36 bytes a key. Forgotten keys hold their room until they outnumber the live ones;
-        then it is reclaimed, so that forgetting costs O(1) a key.
+        28 to 36 bytes a key, up to 52 below four million keys. Forgotten keys hold their room
+        until they outnumber the live ones; then it is reclaimed, so that forgetting costs O(1) a
+        key.
     """
 
     def __init__(self) -> None:
@@ -125,9 +126,10 @@ class SeenSet:
             self._rebuild(len(self) + count)
 
     def _rebuild(self, count: int) -> None:
-        """Drop what is forgotten, and move the rest to arrays with room for twice the count."""
+        """Drop what is forgotten, and move the rest to arrays with room to grow."""
         log, ages = self._live()
-        self._allocate(max(_GROWTH * count, _CAPACITY_MIN))
+        # To move the keys of a small set often costs more than the room that it saves.
+        self._allocate(max((4 if count < _SMALL else 2) * count, _CAPACITY_MIN))
         self._logged, self._forgotten = len(log), 0
         self._log[: self._logged] = log
         self._ages[: self._logged] = self._renumber()[ages]

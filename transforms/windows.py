@@ -7,7 +7,7 @@ would treat each of its rows.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -193,6 +193,8 @@ class Windowing(beam.PTransform):
             default is a day: an outage of a night loses nothing. Runners keep a small record of
             each window for as long.
         trigger: when a window emits, from ``transforms.triggers``. Panes are discarding.
+        drop: columns that ``ok`` leaves out and ``dead`` still has, such as ``_message``. To cut
+            a batch copies its rows, and what no later step needs can be spared that.
         step: the name that failures carry.
     """
 
@@ -200,6 +202,7 @@ class Windowing(beam.PTransform):
     event_time: Field
     allowed_lateness_s: float = 86_400.0
     trigger: TriggerFn = dataclasses.field(default_factory=at_watermark)
+    drop: Sequence[str] = ()
     step: str = "Windowing"
 
     def __post_init__(self) -> None:
@@ -208,7 +211,8 @@ class Windowing(beam.PTransform):
 
     def expand(self, batches: beam.PCollection[Batch]) -> Windowed:
         """Split, then assign windows."""
-        split = _Split(self.windows, self.event_time, self.step)
+        early = () if isinstance(self.windows, Session) else tuple(self.drop)
+        split = _Split(self.windows, self.event_time, early, self.step)
         parts = batches | "Split" >> beam.ParDo(split).with_outputs(_DEAD, main="ok")
         return Windowed(parts["ok"] | "Assign" >> self._assign(), parts[_DEAD])
 
@@ -220,7 +224,9 @@ class Windowing(beam.PTransform):
             allowed_lateness=Duration(micros=self._lateness_ms * 1_000),
         )
         if isinstance(self.windows, Session):
-            return into_sessions(self.event_time, windowing).with_output_types(Batch)
+            # Their key and time may lie in the columns to drop, and are needed until now.
+            sessions = into_sessions(self.event_time, windowing).with_output_types(Batch)
+            return sessions | beam.Map(Batch.drop, self.drop).with_output_types(Batch)
         return beam.WindowInto(windowing, allowed_lateness=windowing.allowed_lateness)
 
 
@@ -229,8 +235,9 @@ _DEAD = "dead"
 
 @beam.typehints.with_output_types(Batch, dead=Batch)
 class _Split(beam.DoFn):
-    def __init__(self, windows: Windows, event_time: Field, step: str) -> None:
+    def __init__(self, windows: Windows, event_time: Field, drop: Sequence[str], step: str) -> None:
         self._windows, self._event_time, self._step = windows, event_time, step
+        self._drop = drop
 
     def process(self, element: Batch) -> Iterator[object]:
         times, usable = event_times(self._event_time, element)
@@ -239,5 +246,5 @@ class _Split(beam.DoFn):
             DEAD_LETTERS.inc(len(dead))
             yield beam.pvalue.TaggedOutput(_DEAD, dead)
             element, times = element.filter(pa.array(usable)), times[usable]
-        for part, first in split(self._windows, element, times):
+        for part, first in split(self._windows, element.drop(self._drop), times):
             yield TimestampedValue(part, Timestamp(micros=first))

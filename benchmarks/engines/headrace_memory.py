@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from benchmarks.child import Task
 from connectors import lake
+from pipelines import launch
 from transforms.batch import Batch
 from transforms.dedup import Deduplicate
 from transforms.field import column
@@ -37,7 +36,8 @@ HORIZON_S = 7_200
 
 def run(task: Task) -> None:
     """Parse, drop what is malformed, keep one row of each id, write one file a window."""
-    with beam.Pipeline(FnApiRunner(), options=PipelineOptions([])) as pipeline:
+
+    def build(pipeline: beam.Pipeline) -> None:
         messages = (
             pipeline
             | beam.Create([str(task.messages)])
@@ -50,6 +50,8 @@ def run(task: Task) -> None:
         )
         windowed = (rows | Windowing(Fixed(WINDOW_S), column("event_time"))).ok
         _ = windowed | lake.Write(str(task.output))
+
+    launch.run_bounded(build)
 
 
 def read_messages(path: str) -> Iterator[Batch]:

@@ -10,11 +10,23 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transforms.errors import PermanentError
 
-__all__ = ["NULL", "PaneName", "escape", "file_name", "folder_part", "job_text", "time_text"]
+__all__ = [
+    "NULL",
+    "PaneName",
+    "escape",
+    "file_name",
+    "folder_part",
+    "job_text",
+    "parts",
+    "shards",
+    "time_text",
+]
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 """Stands for null, and as in Hive for the empty string: Spark refuses a folder ``carrier=``."""
@@ -79,13 +91,38 @@ class PaneName:
         return f"{window}pane{self.index}{'-late' if self.late else ''}"
 
 
-def file_name(pane: PaneName, shard: int, shards: int, job: str) -> str:
+def file_name(pane: PaneName, shard: int, total: int, job: str) -> str:
     """Return the name of the file that holds one shard of a pane.
 
     Args:
         pane: window and pane.
-        shard: from 0 to ``shards`` - 1.
-        shards: number of shards of the pane.
+        shard: from 0 to ``total`` - 1.
+        total: number of shards of the pane.
         job: the run, or the job if it runs without end.
     """
-    return f"{pane}-{shard:05d}-of-{shards:05d}-{job}.parquet"
+    return f"{pane}-{_shard(shard, total)}-{job}.parquet"
+
+
+def parts(paths: Sequence[str]) -> list[str]:
+    """Return the paths, where a second file of one path becomes ``-part1`` and so on."""
+    seen: Counter[str] = Counter()
+    named = []
+    for path in paths:
+        stem = path.removesuffix(".parquet")
+        named.append(f"{stem}-part{seen[path]}.parquet" if seen[path] else path)
+        seen[path] += 1
+    return named
+
+
+def shards(panes: Sequence[str], job: str) -> list[str]:
+    """Return the path of each file, given that of its pane: files of one pane are its shards."""
+    total, seen = Counter(panes), Counter[str]()
+    named = []
+    for pane in panes:
+        named.append(f"{pane}-{_shard(seen[pane], total[pane])}-{job}.parquet")
+        seen[pane] += 1
+    return named
+
+
+def _shard(number: int, total: int) -> str:
+    return f"{number:05d}-of-{total:05d}"

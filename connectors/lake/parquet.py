@@ -1,4 +1,4 @@
-"""The rows of one pane to Parquet files, one per folder, streamed in row groups."""
+"""Rows to Parquet files, many at a time, streamed in row groups within bounds."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from connectors.store import Store
 from transforms.batch import Batch
 from transforms.errors import PermanentError
 
-__all__ = ["Encodings", "FileOptions", "PaneWriter", "merged_schema", "writer_options"]
+__all__ = ["Encodings", "FileOptions", "FilesWriter", "merged_schema", "writer_options"]
 
 PENDING_BYTES_MAX = 256 << 20
-"""Rows of one pane that wait in memory for their row group to fill; then the largest is written."""
+"""Rows that wait in memory for their row group to fill; then the largest group is written."""
 OPEN_FILES_MAX = 512
-"""Files of one pane that are open at a time; below the usual limit of 1,024 per process."""
-FOLDERS_MAX = 20_000
-"""Folders that one pane may write to: more is a partition by something like a user's id."""
+"""Files that are open at a time; below the usual limit of 1,024 per process."""
+FILES_MAX = 100_000
+"""Files of one bundle or pane: more is a partition by something like a user's id."""
 _ZSTD_LEVEL = 1
 _SAMPLE_ROWS = 2_048
 _MEASURED_ROWS = 1_024
@@ -85,39 +85,37 @@ class _File:
                 self.writer.close()
 
 
-class PaneWriter:
-    """Writes the rows of one pane and shard, one file per folder.
+class FilesWriter:
+    """Writes rows to Parquet files by path; they stay staged until published.
 
     Guarantees:
         Memory: ``PENDING_BYTES_MAX`` of rows, and what the codec needs per open file.
-        Order: the rows of a folder keep the order in which they came.
+        Order: the rows of a path keep the order in which they came.
+        A path gets one file, or several if more files than ``OPEN_FILES_MAX`` fill at the same
+        time; then ``finish`` returns the path several times, and the caller tells them apart.
 
     Args:
         store: where the files are.
         staging: the folder that holds them until they are complete.
-        root: the lake.
-        name: of the file in each folder.
         options: how files are written.
     """
 
-    def __init__(
-        self, store: Store, staging: str, root: str, name: str, options: FileOptions
-    ) -> None:
+    def __init__(self, store: Store, staging: str, options: FileOptions) -> None:
         self._store = store
         self._staging = staging
-        self._root = root
-        self._name = name
         self._options = options
         self._files: dict[str, _File] = {}
-        self._open_files = 0
+        self._open: dict[str, _File] = {}  # in the order of their last row group
+        self._done: list[LakeFile] = []
+        self._paths: set[str] = set()
         self._pending_bytes = 0
         self._row_bytes = 0.0
 
-    def add(self, folder: str, batch: Batch) -> None:
-        """Take rows for a folder (relative to the lake), and write whole row groups."""
+    def add(self, path: str, batch: Batch) -> None:
+        """Take rows for a file, and write whole row groups."""
         if not len(batch):
             return
-        file = self._files.get(folder) or self._new_file(folder)
+        file = self._files.get(path) or self._new_file(path)
         size = self._size(batch)
         file.pending.append(batch.rows)
         file.pending_rows += len(batch)
@@ -130,7 +128,9 @@ class PaneWriter:
 
     def finish(self) -> list[LakeFile]:
         """Write what waits, close the files and return them; they are still staged."""
-        return [self._finished(file) for file in self._files.values()]
+        for file in list(self._files.values()):
+            self._finish(file)
+        return self._done
 
     def abort(self) -> None:
         """Close and delete everything."""
@@ -138,6 +138,8 @@ class PaneWriter:
             with contextlib.suppress(OSError):  # a full disk has no room for the footer
                 file.close()
             self._store.remove(file.staged)
+        for done in self._done:
+            self._store.remove(done.staged)
 
     def _size(self, batch: Batch) -> int:
         """Estimate a size: to add up the buffers of a few rows costs more than to write them."""
@@ -145,15 +147,15 @@ class PaneWriter:
             self._row_bytes = batch.nbytes / len(batch)
         return int(len(batch) * self._row_bytes)
 
-    def _new_file(self, folder: str) -> _File:
-        if len(self._files) >= FOLDERS_MAX:
+    def _new_file(self, path: str) -> _File:
+        self._paths.add(path)
+        if len(self._paths) > FILES_MAX:
             raise PermanentError(
-                f"one window wants to write to more than {FOLDERS_MAX:,} folders, for example "
-                f"{folder}. Partition by something with fewer values."
+                f"one step wants to write more than {FILES_MAX:,} files, for example {path}. "
+                "Use longer windows, or partition by something with fewer values."
             )
         staged = posixpath.join(self._staging, f"{uuid.uuid4().hex}.parquet.staged")
-        path = posixpath.join(self._root, folder, self._name)
-        file = self._files[folder] = _File(staged, path)
+        file = self._files[path] = _File(staged, path)
         return file
 
     def _write(self, file: _File) -> None:
@@ -164,30 +166,28 @@ class PaneWriter:
             table = table.combine_chunks()  # costs less than the encoder does per chunk
         self._pending_bytes -= file.pending_bytes
         file.pending, file.pending_rows, file.pending_bytes = [], 0, 0
-        writer = file.writer or self._open(file, table)
+        writer = file.writer or self._opened(file, table)
+        self._open[file.path] = self._open.pop(file.path, file)
         groups = max(1, table.num_rows // self._options.row_group_rows)
         writer.write_table(table, -(-table.num_rows // groups))
         file.written_rows += table.num_rows
 
-    def _open(self, file: _File, table: pa.Table) -> pq.ParquetWriter:
-        if self._open_files >= OPEN_FILES_MAX:
-            raise PermanentError(
-                f"one window fills more than {OPEN_FILES_MAX} files at a time. Use shorter "
-                "windows, more shards, or a partition with fewer values."
-            )
-        self._open_files += 1
+    def _opened(self, file: _File, table: pa.Table) -> pq.ParquetWriter:
+        if len(self._open) >= OPEN_FILES_MAX:
+            self._finish(next(iter(self._open.values())))
         file.sink = self._store.output(file.staged)
         options = writer_options(table, self._options)
         file.writer = pq.ParquetWriter(file.sink, table.schema, **options)
         return file.writer
 
-    def _finished(self, file: _File) -> LakeFile:
+    def _finish(self, file: _File) -> None:
         if file.pending:
             self._write(file)
         file.close()
-        self._open_files -= 1
+        self._open.pop(file.path, None)
+        del self._files[file.path]
         size = self._store.size(file.staged)
-        return LakeFile(file.staged, file.path, file.written_rows, size)
+        self._done.append(LakeFile(file.staged, file.path, file.written_rows, size))
 
 
 def merged_schema(batches: list[pa.RecordBatch], path: str) -> pa.Schema:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import apache_beam as beam
+import msgspec
 from apache_beam.options.pipeline_options import GoogleCloudOptions
+from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode
 from apache_beam.transforms.window import GlobalWindow, GlobalWindows, IntervalWindow
-from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming
+from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming, WindowedValue
 
-from connectors.lake.layout import PaneName, file_name, job_text
-from connectors.lake.parquet import FileOptions, PaneWriter
+from connectors.lake.layout import PaneName, file_name, job_text, parts, shards
+from connectors.lake.parquet import FileOptions, FilesWriter
 from connectors.lake.partition import Partition, split
 from connectors.ledger import Ledger
 from connectors.objects import store_of
@@ -26,7 +30,8 @@ from connectors.transaction import MANIFEST, encode_manifest
 from transforms.batch import Batch
 from transforms.errors import ConfigError
 from transforms.message import MESSAGE
-from transforms.metrics import BYTES_WRITTEN, FILES_WRITTEN, ROWS_WRITTEN
+from transforms.metrics import BYTES_WRITTEN, FILES_WRITTEN, ROWS_WRITTEN, Counter
+from transforms.rewindow import ParDoInto
 
 __all__ = ["Write", "Written"]
 
@@ -59,6 +64,7 @@ class Write(beam.PTransform):
         files: row groups, codec, encodings.
         job: names an endless job in its files. It must differ between the writers of a lake and
             from launch to launch, as the default does, unless the runner keeps its state.
+        rows_written: the metric that counts the rows.
 
     Raises:
         ConfigError: the folder can't be written, a partition can't be read, or the windows
@@ -73,6 +79,7 @@ class Write(beam.PTransform):
         shards: int = 1,
         files: FileOptions | None = None,
         job: str | None = None,
+        rows_written: Counter = ROWS_WRITTEN,
     ) -> None:
         super().__init__()
         if shards < 1:
@@ -84,23 +91,39 @@ class Write(beam.PTransform):
         self._shards = shards
         self._files = files or FileOptions()
         self._job = job
+        self._rows_written = rows_written
 
     def expand(self, batches: beam.PCollection) -> Written:
         """Wire it: shard, group into panes, write, and list the files of a run."""
         _refuse_accumulation(batches)
         run = Run.of(batches.pipeline)
-        target = self._staged(run) if run else self._direct(batches.pipeline)
-        files = (
+        if run is None:
+            return Written(self._panes(batches, self._direct(batches.pipeline)))
+        target = self._staged(run)
+        merging = batches.windowing.windowfn.is_merging()
+        files = self._panes(batches, target) if merging else self._bundles(batches, target)
+        everything = files | "AllWindows" >> beam.WindowInto(GlobalWindows())
+        listing = beam.ParDo(_List(target, by_pane=not merging), beam.pvalue.AsList(everything))
+        once = batches.pipeline | f"{self.label}/Once" >> beam.Impulse()
+        return Written(once | f"{self.label}/List" >> listing.with_output_types(LakeFile))
+
+    def _panes(self, batches: beam.PCollection, target: _Target) -> beam.PCollection:
+        """Gather each pane of a shard: then its file can have a name that a retry repeats."""
+        return (
             batches
             | "Shard" >> beam.ParDo(_Shard(self._shards)).with_output_types(tuple[int, Batch])
             | "Panes" >> beam.GroupByKey()
             | "Files" >> beam.ParDo(_WritePanes(target)).with_output_types(LakeFile)
         )
-        if run:
-            everything = files | "AllWindows" >> beam.WindowInto(GlobalWindows())
-            listing = beam.ParDo(_List(target), beam.pvalue.AsList(everything))
-            _ = batches.pipeline | "Once" >> beam.Impulse() | "List" >> listing
-        return Written(files)
+
+    def _bundles(self, batches: beam.PCollection, target: _Target) -> beam.PCollection:
+        """Write rows where they are: to gather them first would be a third of all work.
+
+        Within a run that is safe. What a bundle that failed has written is in no manifest, and
+        on a bounded runner a bundle holds nearly everything, so that files don't get small.
+        """
+        written = ParDoInto(_WriteBundle(target), Windowing(GlobalWindows()))
+        return batches | "Files" >> written.with_output_types(LakeFile)
 
     def _staged(self, run: Run) -> _Target:
         folder = run.add_lake(self._path)
@@ -117,7 +140,10 @@ class Write(beam.PTransform):
 
     def _target(self, folder: str, job: str, *, staged: bool) -> _Target:
         root = Ledger(self._path).root
-        return _Target(root, folder, job_text(job), staged, self._levels, self._shards, self._files)
+        return _Target(
+            root, folder, job_text(job), staged,
+            self._levels, self._shards, self._files, self._rows_written,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,6 +157,14 @@ class _Target:
     levels: tuple[Partition, ...]
     shards: int
     files: FileOptions
+    rows_written: Counter
+
+    def count(self, files: Iterable[LakeFile]) -> None:
+        """Count what was written, as soon as it is complete."""
+        for file in files:
+            FILES_WRITTEN.inc(1)
+            BYTES_WRITTEN.inc(file.bytes)
+            self.rows_written.inc(file.rows)
 
 
 class _Shard(beam.DoFn):
@@ -145,8 +179,8 @@ class _Shard(beam.DoFn):
         yield self._next, batch.drop([MESSAGE])
 
 
-class _WritePanes(beam.DoFn):
-    """Write each pane of a shard to one file per folder."""
+class _WriteFiles(beam.DoFn):
+    """What writing panes and writing bundles have in common."""
 
     def __init__(self, target: _Target) -> None:
         self._target = target
@@ -154,6 +188,28 @@ class _WritePanes(beam.DoFn):
     def setup(self) -> None:
         self._store = store_of(self._target.root)
         self._store.make_folder(self._target.folder)
+
+    def _new_writer(self) -> FilesWriter:
+        return FilesWriter(self._store, self._target.folder, self._target.files)
+
+    def _add(self, writer: FilesWriter, name: str, batch: Batch) -> None:
+        for folder, part in split(batch, self._target.levels):
+            writer.add(posixpath.join(self._target.root, folder, name), part)
+
+    @contextlib.contextmanager
+    def _aborting(self, writer: FilesWriter) -> Iterator[None]:
+        """Delete what was written if anything goes wrong, and explain a full disk."""
+        try:
+            yield
+        except BaseException as error:
+            writer.abort()
+            if isinstance(error, OSError):
+                raise write_error(error, self._target.root) from error
+            raise
+
+
+class _WritePanes(_WriteFiles):
+    """Write each pane of a shard to one file per folder."""
 
     def process(
         self,
@@ -163,36 +219,62 @@ class _WritePanes(beam.DoFn):
     ) -> Iterator[LakeFile]:
         target = self._target
         name = file_name(_pane_name(window, pane), shard[0], target.shards, target.job)
-        writer = PaneWriter(self._store, target.folder, target.root, name, target.files)
-        try:
-            files = self._written(writer, shard[1])
-        except BaseException as error:
-            writer.abort()
-            if isinstance(error, OSError):
-                raise write_error(error, target.root) from error
-            raise
-        _count(files)
+        writer = self._new_writer()
+        with self._aborting(writer):
+            for batch in shard[1]:
+                self._add(writer, name, batch)
+            files = _renamed(writer.finish(), parts)
+            if not target.staged:
+                publish(self._store, files)
+        target.count(files)
         yield from files
 
-    def _written(self, writer: PaneWriter, batches: Iterable[Batch]) -> list[LakeFile]:
-        for batch in batches:
-            for folder, part in split(batch, self._target.levels):
-                writer.add(folder, part)
-        files = writer.finish()
-        if not self._target.staged:
-            publish(self._store, files)
-        return files
+
+class _WriteBundle(_WriteFiles):
+    """Write each window of a bundle to one file per folder.
+
+    Files get the path of their pane; the name within it depends on the other bundles.
+    """
+
+    def start_bundle(self) -> None:
+        self._writer = self._new_writer()
+
+    def process(
+        self, batch: Batch, window: GlobalWindow | IntervalWindow = beam.DoFn.WindowParam
+    ) -> None:
+        pane = PaneName(_window_us(window), 0, late=False)
+        with self._aborting(self._writer):
+            self._add(self._writer, str(pane), batch.drop([MESSAGE]))
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        with self._aborting(self._writer):
+            files = self._writer.finish()
+        self._target.count(files)
+        for file in files:
+            yield GlobalWindows.windowed_value(file)
 
 
 class _List(beam.DoFn):
     """Write the manifest: the last step of a run's graph, which runs even if there is no file."""
 
-    def __init__(self, target: _Target) -> None:
+    def __init__(self, target: _Target, *, by_pane: bool) -> None:
         self._target = target
+        self._by_pane = by_pane
 
-    def process(self, _impulse: bytes, files: list[LakeFile]) -> None:
+    def process(self, _impulse: bytes, files: list[LakeFile]) -> Iterator[LakeFile]:
+        if self._by_pane:
+            files = _renamed(files, partial(shards, job=self._target.job))
         manifest = posixpath.join(self._target.folder, MANIFEST)
         store_of(self._target.root).write(manifest, encode_manifest(files))
+        yield from files
+
+
+def _renamed(files: list[LakeFile], names: Callable[[Sequence[str]], list[str]]) -> list[LakeFile]:
+    """Return the files under names that depend on all of their paths."""
+    paths = names([file.path for file in files])
+    return [
+        msgspec.structs.replace(file, path=path) for file, path in zip(files, paths, strict=True)
+    ]
 
 
 def publish(store: Store, files: Iterable[LakeFile]) -> None:
@@ -207,16 +289,11 @@ def publish(store: Store, files: Iterable[LakeFile]) -> None:
 
 def _pane_name(window: GlobalWindow | IntervalWindow, pane: PaneInfo) -> PaneName:
     late = pane.timing == PaneInfoTiming.LATE
-    if isinstance(window, GlobalWindow):
-        return PaneName(None, max(pane.index, 0), late)
-    return PaneName((window.start.micros, window.end.micros), max(pane.index, 0), late)
+    return PaneName(_window_us(window), max(pane.index, 0), late)
 
 
-def _count(files: Iterable[LakeFile]) -> None:
-    for file in files:
-        FILES_WRITTEN.inc(1)
-        ROWS_WRITTEN.inc(file.rows)
-        BYTES_WRITTEN.inc(file.bytes)
+def _window_us(window: GlobalWindow | IntervalWindow) -> tuple[int, int] | None:
+    return None if isinstance(window, GlobalWindow) else (window.start.micros, window.end.micros)
 
 
 def _refuse_accumulation(batches: beam.PCollection) -> None:

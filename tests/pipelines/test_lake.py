@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing import test_stream
@@ -24,7 +25,7 @@ from apache_beam.transforms.trigger import (
     AfterCount,
     AfterWatermark,
 )
-from apache_beam.transforms.window import FixedWindows, TimestampedValue
+from apache_beam.transforms.window import FixedWindows, Sessions, TimestampedValue
 
 from connectors import lake
 from connectors.ledger import Commit, Ledger
@@ -76,6 +77,12 @@ def numbers(root: Path) -> list[int]:
 
 def names(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*.parquet"))
+
+
+def shard_of(name: str) -> tuple[str, int, int]:
+    """Return window, shard and number of shards of a file."""
+    window, _, shard, _, total, *_ = name.split("-")
+    return window, int(shard), int(total)
 
 
 MINUTES = [(0, batch(0, 3)), (30, batch(3, 2, "AA")), (60, batch(5, 4))]
@@ -149,10 +156,44 @@ def test_nothing_is_visible_before_the_commit(tmp_path: Path) -> None:
 def test_shards_split_a_pane(tmp_path: Path) -> None:
     """Batches go to the shards in turn; together they hold each row once."""
     batches = [(0, batch(start, 5)) for start in range(0, 50, 5)]
-    run(in_windows(batches), lake.Write(str(tmp_path / "lake"), shards=3))
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        _ = in_windows(batches)(pipeline) | lake.Write(str(tmp_path / "lake"), shards=3)
     assert numbers(tmp_path / "lake") == list(range(50))
     assert [name.split("-")[2:5] for name in names(tmp_path / "lake")] == [
         ["00000", "of", "00003"], ["00001", "of", "00003"], ["00002", "of", "00003"]]  # fmt: skip
+
+
+def test_files_of_several_bundles_are_shards_of_a_run(tmp_path: Path) -> None:
+    """Whatever bundles there are, the files of a window are numbered and hold each row once."""
+    batches = [(60 * (start % 2), batch(start * 5, 5)) for start in range(10)]
+
+    def cut(pipeline: beam.Pipeline) -> beam.PCollection:
+        return in_windows(batches)(pipeline) | beam.Reshuffle()
+
+    with Run() as unit:
+        options = PipelineOptions([*unit.options(), "--direct_num_workers=2"])
+        options.view_as(DirectOptions).direct_running_mode = "multi_threading"
+        pipeline = beam.Pipeline(runner=FnApiRunner(), options=options)
+        _ = cut(pipeline) | lake.Write(str(tmp_path / "lake"))
+        pipeline.run().wait_until_finish()
+        unit.commit({})
+    assert numbers(tmp_path / "lake") == list(range(50))
+    windows = Counter(name.split("-")[0] for name in names(tmp_path / "lake"))
+    found = {shard_of(name) for name in names(tmp_path / "lake")}
+    assert found == {(window, k, n) for window, n in windows.items() for k in range(n)}
+
+
+def test_session_windows_are_merged_before_they_are_written(tmp_path: Path) -> None:
+    """A session is one window and one file, although its batches came with windows of their own."""
+    batches = [(0, batch(0, 2)), (5, batch(2, 2)), (100, batch(4, 2))]
+
+    def sessions(pipeline: beam.Pipeline) -> beam.PCollection:
+        return in_windows(batches)(pipeline) | "Sessions" >> beam.WindowInto(Sessions(10))
+
+    run(sessions, lake.Write(str(tmp_path / "lake")))
+    assert numbers(tmp_path / "lake") == list(range(6))
+    starts = [name.split("-")[0] for name in names(tmp_path / "lake")]
+    assert starts == ["19700101T000000_19700101T000015", "19700101T000140_19700101T000150"]
 
 
 def test_the_global_window_is_written_too(tmp_path: Path) -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.lake.layout import NULL, PaneName, escape, file_name, folder_part, job_text
+from connectors.lake.layout import (
+    NULL,
+    PaneName,
+    escape,
+    file_name,
+    folder_part,
+    job_text,
+    parts,
+    shards,
+)
 from connectors.lake.layout import time_text as text
 from transforms.errors import PermanentError
 
@@ -62,3 +71,19 @@ def test_late_panes_and_the_global_window_are_named() -> None:
 def test_a_job_name_is_safe_in_paths() -> None:
     """Whatever a job is called, it makes no folder."""
     assert job_text("a/b c:d") == "a-b-c-d"
+
+
+def test_second_file_of_a_path_is_a_part() -> None:
+    """The first keeps its name; each later one is told by its number, path by path."""
+    paths = ["a/x.parquet", "b/x.parquet", "a/x.parquet", "a/x.parquet"]
+    assert parts(paths) == [
+        "a/x.parquet", "b/x.parquet", "a/x-part1.parquet", "a/x-part2.parquet"]  # fmt: skip
+
+
+def test_files_of_one_pane_are_its_shards() -> None:
+    """A name tells how many files the pane has, and no two files have one name."""
+    assert shards(["a/pane0", "b/pane0", "a/pane0"], "run") == [
+        "a/pane0-00000-of-00002-run.parquet",
+        "b/pane0-00000-of-00001-run.parquet",
+        "a/pane0-00001-of-00002-run.parquet",
+    ]

@@ -1,4 +1,4 @@
-"""Rows of one pane to Parquet files."""
+"""Rows to Parquet files, many at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.lake import parquet
-from connectors.lake.parquet import Encodings, FileOptions, PaneWriter, writer_options
+from connectors.lake.parquet import Encodings, FileOptions, FilesWriter, writer_options
 from connectors.ledger import LakeFile
 from connectors.store import LocalStore
 from transforms.batch import Batch
@@ -24,20 +24,20 @@ def batch(**columns: object) -> Batch:
     return Batch(pa.record_batch(columns))
 
 
-def writer(folder: Path, options: FileOptions | None = None) -> PaneWriter:
-    return PaneWriter(LocalStore(), str(folder), "/lake", "f.parquet", options or FileOptions())
+def writer(folder: Path, options: FileOptions | None = None) -> FilesWriter:
+    return FilesWriter(LocalStore(), str(folder), options or FileOptions())
 
 
 def read(file: LakeFile) -> pa.Table:
     return pq.read_table(pa.BufferReader(Path(file.staged).read_bytes()))
 
 
-def test_each_folder_gets_one_file_with_its_rows_in_order(tmp_path: Path) -> None:
+def test_each_path_gets_one_file_with_its_rows_in_order(tmp_path: Path) -> None:
     """The record of a file tells its place, rows and size."""
-    pane = writer(tmp_path)
+    files = writer(tmp_path)
     for number in range(6):
-        pane.add(f"k={number % 2}", batch(n=[number]))
-    even, odd = pane.finish()
+        files.add(f"/lake/k={number % 2}/f.parquet", batch(n=[number]))
+    even, odd = files.finish()
     assert read(even)["n"].to_pylist() == [0, 2, 4]
     assert (even.path, even.rows) == ("/lake/k=0/f.parquet", 3)
     assert (odd.path, odd.rows) == ("/lake/k=1/f.parquet", 3)
@@ -46,9 +46,9 @@ def test_each_folder_gets_one_file_with_its_rows_in_order(tmp_path: Path) -> Non
 
 def test_no_rows_make_no_file(tmp_path: Path) -> None:
     """An empty batch leaves no empty file."""
-    pane = writer(tmp_path)
-    pane.add("", batch(n=pa.array([], pa.int64())))
-    assert pane.finish() == []
+    files = writer(tmp_path)
+    files.add("", batch(n=pa.array([], pa.int64())))
+    assert files.finish() == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -57,20 +57,20 @@ def test_row_groups_have_the_wanted_size_or_a_little_more(
     tmp_path: Path, rows: int, groups: int
 ) -> None:
     """A large batch is cut evenly, with no small rest at its end."""
-    pane = writer(tmp_path, FileOptions(row_group_rows=100))
-    pane.add("", batch(n=list(range(rows))))
-    (file,) = pane.finish()
+    files = writer(tmp_path, FileOptions(row_group_rows=100))
+    files.add("", batch(n=list(range(rows))))
+    (file,) = files.finish()
     assert pq.ParquetFile(file.staged).num_row_groups == groups
 
 
-def test_row_groups_reach_the_disk_before_the_pane_ends(tmp_path: Path) -> None:
-    """Memory does not grow with the pane."""
-    pane = writer(tmp_path, FileOptions(row_group_rows=100, compression="none"))
+def test_row_groups_reach_the_disk_before_the_end(tmp_path: Path) -> None:
+    """Memory does not grow with the rows."""
+    files = writer(tmp_path, FileOptions(row_group_rows=100, compression="none"))
     for _ in range(10):
-        pane.add("", batch(n=np.random.default_rng(1).integers(0, 2**62, 1_000)))
+        files.add("", batch(n=np.random.default_rng(1).integers(0, 2**62, 1_000)))
     (staged,) = tmp_path.iterdir()
     assert staged.stat().st_size > 5 * 8_000
-    pane.abort()
+    files.abort()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,32 +79,52 @@ def test_the_largest_folder_is_written_when_memory_is_short(
 ) -> None:
     """The bound holds for all folders together."""
     monkeypatch.setattr(parquet, "PENDING_BYTES_MAX", 1_000)
-    pane = writer(tmp_path)
-    pane.add("small", batch(n=[1]))
-    pane.add("large", batch(n=list(range(120))))
-    pane.add("small", batch(n=[2] * 10))
+    files = writer(tmp_path)
+    files.add("small", batch(n=[1]))
+    files.add("large", batch(n=list(range(120))))
+    files.add("small", batch(n=[2] * 10))
     assert len(list(tmp_path.iterdir())) == 1
-    assert sorted(file.rows for file in pane.finish()) == [11, 120]
+    assert sorted(file.rows for file in files.finish()) == [11, 120]
 
 
-def test_too_many_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A partition by something like a user's id stops with advice."""
-    monkeypatch.setattr(parquet, "FOLDERS_MAX", 2)
-    pane = writer(tmp_path)
-    pane.add("k=1", batch(n=[1]))
-    pane.add("k=2", batch(n=[1]))
-    with pytest.raises(PermanentError, match="more than 2 folders, for example k=3"):
-        pane.add("k=3", batch(n=[1]))
+    monkeypatch.setattr(parquet, "FILES_MAX", 2)
+    files = writer(tmp_path)
+    files.add("k=1", batch(n=[1]))
+    files.add("k=2", batch(n=[1]))
+    with pytest.raises(PermanentError, match="more than 2 files, for example k=3"):
+        files.add("k=3", batch(n=[1]))
 
 
-def test_too_many_open_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only files that are partly written are open; their number is bounded."""
+def test_file_that_waited_longest_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where more files fill than may be open, one is closed, and its later rows get a new file."""
+    monkeypatch.setattr(parquet, "OPEN_FILES_MAX", 2)
+    files = writer(tmp_path, FileOptions(row_group_rows=2))
+    for number in (1, 2, 1, 3, 2):
+        files.add(f"k={number}/f.parquet", batch(n=[number, number]))
+    found = sorted((file.path, read(file)["n"].to_pylist()) for file in files.finish())
+    assert found == [
+        ("k=1/f.parquet", [1] * 4),
+        ("k=2/f.parquet", [2] * 2),
+        ("k=2/f.parquet", [2] * 2),
+        ("k=3/f.parquet", [3] * 2),
+    ]
+
+
+def test_abort_removes_files_that_were_closed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that gave way to others is taken back with them."""
     monkeypatch.setattr(parquet, "OPEN_FILES_MAX", 1)
-    pane = writer(tmp_path, FileOptions(row_group_rows=2))
-    pane.add("k=1", batch(n=[1, 2]))
-    with pytest.raises(PermanentError, match="more than 1 files at a time"):
-        pane.add("k=2", batch(n=[1, 2]))
-    pane.abort()
+    files = writer(tmp_path, FileOptions(row_group_rows=2))
+    files.add("a", batch(n=[1, 2]))
+    files.add("b", batch(n=[1, 2]))
+    assert len(list(tmp_path.iterdir())) == 2
+    files.abort()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_beyond_the_open_files_are_written_one_by_one(
@@ -112,18 +132,18 @@ def test_folders_beyond_the_open_files_are_written_one_by_one(
 ) -> None:
     """Files that fit in memory are opened and closed at the end, each in its turn."""
     monkeypatch.setattr(parquet, "OPEN_FILES_MAX", 2)
-    pane = writer(tmp_path)
+    files = writer(tmp_path)
     for number in range(5):
-        pane.add(f"k={number}", batch(n=[number]))
-    assert [read(file)["n"].to_pylist() for file in pane.finish()] == [[n] for n in range(5)]
+        files.add(f"k={number}", batch(n=[number]))
+    assert [read(file)["n"].to_pylist() for file in files.finish()] == [[n] for n in range(5)]
 
 
 def test_many_small_batches_make_one_row_group(tmp_path: Path) -> None:
     """Chunks of a few rows are joined before they are encoded."""
-    pane = writer(tmp_path)
+    files = writer(tmp_path)
     for number in range(300):
-        pane.add("", batch(n=[number]))
-    (file,) = pane.finish()
+        files.add("", batch(n=[number]))
+    (file,) = files.finish()
     assert pq.ParquetFile(file.staged).num_row_groups == 1
     assert read(file)["n"].to_pylist() == list(range(300))
 
@@ -135,10 +155,10 @@ def test_a_disk_that_fills_up_leaves_no_file(tmp_path: Path) -> None:
         def output(self, path: str) -> pa.PythonFile:
             return pa.PythonFile(_FullDisk(path), mode="w")
 
-    pane = PaneWriter(Full(), str(tmp_path), "/lake", "f", FileOptions(row_group_rows=10))
+    files = FilesWriter(Full(), str(tmp_path), FileOptions(row_group_rows=10))
     with pytest.raises(OSError, match="No space left"):
-        pane.add("", batch(n=np.random.default_rng(1).integers(0, 2**62, 5_000)))
-    pane.abort()
+        files.add("", batch(n=np.random.default_rng(1).integers(0, 2**62, 5_000)))
+    files.abort()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,20 +176,20 @@ class _FullDisk(io.FileIO):
 
 def test_batches_of_compatible_schemas_share_a_file(tmp_path: Path) -> None:
     """A column that is missing is null, and the wider type wins."""
-    pane = writer(tmp_path)
-    pane.add("", batch(a=pa.array([1], pa.int32())))
-    pane.add("", batch(a=pa.array([2], pa.int64()), b=["x"]))
-    (file,) = pane.finish()
+    files = writer(tmp_path)
+    files.add("", batch(a=pa.array([1], pa.int32())))
+    files.add("", batch(a=pa.array([2], pa.int64()), b=["x"]))
+    (file,) = files.finish()
     assert read(file).to_pylist() == [{"a": 1, "b": None}, {"a": 2, "b": "x"}]
 
 
 def test_batches_of_incompatible_schemas_stop_the_pipeline(tmp_path: Path) -> None:
     """The error names the column and both types."""
-    pane = writer(tmp_path)
-    pane.add("", batch(a=[1]))
-    pane.add("", batch(a=["x"]))
+    files = writer(tmp_path)
+    files.add("", batch(a=[1]))
+    files.add("", batch(a=["x"]))
     with pytest.raises(PermanentError, match=r"don't fit into one file.*int64.*string"):
-        pane.finish()
+        files.finish()
 
 
 @pytest.mark.parametrize(
@@ -183,19 +203,19 @@ def test_a_schema_is_settled_by_the_first_row_group(
     tmp_path: Path, late: dict[str, list[int]], reason: str
 ) -> None:
     """What the rows on disk can't take stops the pipeline; nothing is dropped silently."""
-    pane = writer(tmp_path, FileOptions(row_group_rows=1))
-    pane.add("", batch(a=pa.array([1], pa.int32())))
+    files = writer(tmp_path, FileOptions(row_group_rows=1))
+    files.add("", batch(a=pa.array([1], pa.int32())))
     with pytest.raises(PermanentError, match=reason):
-        pane.add("", batch(**late))
-    pane.abort()
+        files.add("", batch(**late))
+    files.abort()
 
 
 def test_later_rows_are_fitted_to_the_file(tmp_path: Path) -> None:
     """A narrower type or a missing column fits into what is on disk."""
-    pane = writer(tmp_path, FileOptions(row_group_rows=1))
-    pane.add("", batch(a=[1], b=["x"]))
-    pane.add("", batch(a=pa.array([2], pa.int32())))
-    (file,) = pane.finish()
+    files = writer(tmp_path, FileOptions(row_group_rows=1))
+    files.add("", batch(a=[1], b=["x"]))
+    files.add("", batch(a=pa.array([2], pa.int32())))
+    (file,) = files.finish()
     assert read(file).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
 
 
@@ -213,9 +233,9 @@ def test_a_dictionary_is_used_where_values_repeat() -> None:
 def test_delta_encodings_are_for_columns_without_dictionary(tmp_path: Path) -> None:
     """Numbers and texts that rarely repeat; the file reads the same."""
     rows = batch(id=[str(n) for n in range(99)], n=list(range(99)), x=[n / 7 for n in range(99)])
-    pane = writer(tmp_path, FileOptions(encodings=Encodings.DELTA))
-    pane.add("", rows)
-    (file,) = pane.finish()
+    files = writer(tmp_path, FileOptions(encodings=Encodings.DELTA))
+    files.add("", rows)
+    (file,) = files.finish()
     group = pq.ParquetFile(file.staged).metadata.row_group(0)
     encodings = [group.column(index).encodings for index in range(3)]
     assert "DELTA_LENGTH_BYTE_ARRAY" in encodings[0]
@@ -226,9 +246,9 @@ def test_delta_encodings_are_for_columns_without_dictionary(tmp_path: Path) -> N
 
 def test_row_groups_carry_statistics_and_the_codec(tmp_path: Path) -> None:
     """Readers skip row groups by them."""
-    pane = writer(tmp_path)
-    pane.add("", batch(n=[3, 1, 2]))
-    (file,) = pane.finish()
+    files = writer(tmp_path)
+    files.add("", batch(n=[3, 1, 2]))
+    (file,) = files.finish()
     column = pq.ParquetFile(file.staged).metadata.row_group(0).column(0)
     assert (column.statistics.min, column.statistics.max) == (1, 3)
     assert column.compression == "ZSTD"
