@@ -15,8 +15,10 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import message_batch
 from transforms.batch import Batch
-from transforms.field import column
+from transforms.field import attribute, column, message
+from transforms.message import MESSAGE, attach_message
 from transforms.windows import Fixed, Session, Sliding, Windowing, Windows
 
 SCHEMA = pa.schema([("user", pa.string()), ("at", pa.timestamp("us", tz="UTC"))])
@@ -102,6 +104,29 @@ def test_rows_without_a_time_are_dead() -> None:
             "data": b'{"user":"b","at":null}',
         }
         assert_that(kinds, equal_to([[expected]]), "dead")
+
+
+@pytest.mark.parametrize(
+    ("windows", "copies"),
+    [(Fixed(60), 1), (Sliding(60, 30), 2), (Session(30, (attribute("key"),)), 1)],
+    ids=["fixed", "sliding", "session"],
+)
+def test_dropped_columns_still_serve_and_stay_with_what_is_rejected(
+    windows: Windows, copies: int
+) -> None:
+    """Time and key may lie in a column that ok leaves out; dead letters keep their message."""
+    typed = pa.RecordBatch.from_pydict({"n": [1, 2]})
+    messages = message_batch([b"one", b"two"]).with_column(
+        "publish_time", pa.array([dt.datetime(2026, 1, 1), None], pa.timestamp("us", "UTC"))
+    )
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        rows = pipeline | beam.Create([attach_message(typed, messages)])
+        windowing = Windowing(windows, message("publish_time"), drop=[MESSAGE, "unknown"])
+        ok, dead = rows | windowing
+        kept = ok | beam.Map(Batch.to_pylist)
+        data = dead | beam.Map(lambda part: part.column("data").to_pylist())
+        assert_that(kept, equal_to([[{"n": 1}]] * copies), "ok")
+        assert_that(data, equal_to([[b"two"]]), "dead")
 
 
 def test_batches_keep_their_coder() -> None:
