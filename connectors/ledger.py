@@ -7,7 +7,7 @@ folder that they are given. The state of the lake lies beside it:
     flights/_lake-4be1f7                empty: ties the folder to its state
     .flights.headrace/lake              the same name; if they differ, the state is another lake's
     .flights.headrace/commits/RUN.json  the record of a commit: once it is there, the run counts
-    .flights.headrace/commits/RUN-0.ids the message ids that the commit covers, one file a source
+    .flights.headrace/commits/RUN-0.messages  the messages that it covers, one file a source
     .flights.headrace/commits/RUN.acknowledged
     .flights.headrace/staging/RUN/      what a run has written so far; locked while the run lives
     .flights.headrace/staging/RUN/primary   the lake that has the record, if it is not this one
@@ -53,7 +53,7 @@ class Ledger:
 
     Args:
         root: the lake's folder.
-        redelivery_s: how long message ids of acknowledged commits are kept.
+        redelivery_s: how long the messages of acknowledged commits are remembered.
         stores: finds the store of a folder.
     """
 

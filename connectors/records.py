@@ -1,4 +1,4 @@
-"""The records of a lake's commits, and the message ids that they cover."""
+"""The records of a lake's commits, and the messages that they cover."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.identity import IDENTITY_SCHEMA
 from connectors.store import Store, mark
+from transforms.message import MESSAGE_ID, PUBLISH_TIME
 
 __all__ = ["REDELIVERY_S", "Commit", "LakeFile", "Record", "Records", "commit_of"]
 
@@ -31,11 +33,11 @@ class LakeFile(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SourceRecord(msgspec.Struct, frozen=True):
-    """The messages of one source: how many, and the file that lists their ids."""
+    """The messages of one source: how many, and the file that lists their identities."""
 
     name: str
     messages: int
-    ids: str
+    file: str
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -87,7 +89,7 @@ class Records:
     Args:
         store: where the folder is.
         folder: ``commits`` in the state of a lake.
-        redelivery_s: how long message ids of acknowledged commits are kept.
+        redelivery_s: how long the messages of acknowledged commits are remembered.
     """
 
     def __init__(self, store: Store, folder: str, redelivery_s: float) -> None:
@@ -111,29 +113,32 @@ class Records:
             for run in self.runs()
         ]
 
-    def message_ids(self, runs: Iterable[str], source: str) -> pa.ChunkedArray:
-        """Return the ids of a source's messages that the given runs have committed."""
-        chunks = [pa.array([], pa.string())]
+    def messages(self, runs: Iterable[str], source: str) -> pa.Table:
+        """Return the messages of a source that the given runs have committed.
+
+        The columns are those of ``IDENTITY_SCHEMA``.
+        """
+        tables = [IDENTITY_SCHEMA.empty_table()]
         for record in map(self._read, runs):
             for part in record.sources:
                 if part.name == source:
-                    content = self._store.read(self._path(part.ids))
-                    chunks += pq.read_table(pa.BufferReader(content)).column(0).chunks
-        return pa.chunked_array(chunks, pa.string())
+                    content = self._store.read(self._path(part.file))
+                    tables.append(pq.read_table(pa.BufferReader(content)))
+        return pa.concat_tables(tables)
 
     def append(
         self,
         run: str,
         counts: Mapping[str, int],
         files: list[LakeFile],
-        ids: Mapping[str, pa.ChunkedArray],
+        messages: Mapping[str, pa.Table],
         staging: list[str],
     ) -> Record:
         """Write the record: the moment at which the run has committed."""
         sources = []
-        for number, (name, values) in enumerate(ids.items()):
-            sources.append(SourceRecord(name, len(values), f"{run}-{number}.ids"))
-            self._store.write(self._path(sources[-1].ids), _encode_ids(values))
+        for number, (name, table) in enumerate(messages.items()):
+            sources.append(SourceRecord(name, len(table), f"{run}-{number}.messages"))
+            self._store.write(self._path(sources[-1].file), _encode(table))
         now = dt.datetime.now(dt.timezone.utc)
         record = Record(run, now, dict(counts), files, sources, staging)
         self._store.write(self._path(f"{run}.json"), msgspec.json.encode(record))
@@ -151,7 +156,7 @@ class Records:
         """
         kept = {run for run in self.runs() if not self._is_expired(run)}.union(unfinished)
         names = self._store.names(self._folder)
-        # Records go first: one whose ids are gone would be a commit that covers nothing.
+        # Records go first: one whose messages are gone would be a commit that covers nothing.
         for name in sorted(names, key=lambda name: not name.endswith(".json")):
             run = name.partition(".")[0]
             if run not in kept and run.rpartition("-")[0] not in kept:
@@ -175,14 +180,18 @@ class Records:
         return posixpath.join(self._folder, name)
 
 
-def _encode_ids(ids: pa.ChunkedArray) -> bytes:
-    """Ids of one topic have long common beginnings, which this encoding leaves out."""
+def _encode(messages: pa.Table) -> bytes:
+    """Leave out what neighbours share: the beginnings of their ids, most bits of their times.
+
+    A message of our broker takes 0.1 bytes where publishes are large and 1.4 where each is on
+    its own; with random ids of 17 digits and times in any order it takes 12.
+    """
     sink = pa.BufferOutputStream()
     pq.write_table(
-        pa.table({"message_id": ids}),
+        messages,
         sink,
         compression="zstd",
         use_dictionary=False,
-        column_encoding={"message_id": "DELTA_BYTE_ARRAY"},
+        column_encoding={MESSAGE_ID: "DELTA_BYTE_ARRAY", PUBLISH_TIME: "DELTA_BINARY_PACKED"},
     )
     return sink.getvalue().to_pybytes()

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from connectors.identity import count_common
 from connectors.ledger import PRIMARY, Ledger
 from connectors.records import Commit, LakeFile, commit_of
 from connectors.store import Lock, write_error
@@ -91,18 +91,18 @@ class Transaction:
     def _folder(self, ledger: Ledger) -> str:
         return posixpath.join(ledger.staging, self.run)
 
-    def committed_ids(self, source: str) -> pa.ChunkedArray:
-        """Return the ids of a source's messages that were committed when this run began."""
-        return self._primary.records.message_ids(self._known, source)
+    def committed_messages(self, source: str) -> pa.Table:
+        """Return the messages of a source that were committed when this run began."""
+        return self._primary.records.messages(self._known, source)
 
-    def commit(self, ids: Mapping[str, pa.ChunkedArray], counts: Mapping[str, int]) -> Commit:
+    def commit(self, messages: Mapping[str, pa.Table], counts: Mapping[str, int]) -> Commit:
         """Record the run and move its files to their final names.
 
         Raises:
             TransientError: another run has committed some of these messages, or the disk is full.
             PermanentError: a writer has listed no files, so the graph has not finished.
         """
-        covered = {source: values for source, values in ids.items() if len(values)}
+        covered = {source: table for source, table in messages.items() if len(table)}
         try:
             files = self._durable_files()
             if not files and not covered:
@@ -133,11 +133,10 @@ class Transaction:
             ledger.store.sync(file.staged)
         return files
 
-    def _refuse_messages_of_others(self, ids: Mapping[str, pa.ChunkedArray]) -> None:
+    def _refuse_messages_of_others(self, messages: Mapping[str, pa.Table]) -> None:
         others = sorted(set(self._primary.records.runs()) - set(self._known))
-        for source, values in ids.items() if others else ():
-            theirs = self._primary.records.message_ids(others, source)
-            both = pc.sum(pc.is_in(values, value_set=theirs)).as_py() or 0
+        for source, ours in messages.items() if others else ():
+            both = count_common(ours, self._primary.records.messages(others, source))
             if both:
                 raise TransientError(
                     f"another run has committed {both} of the same messages of {source} meanwhile, "

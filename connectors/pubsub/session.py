@@ -36,13 +36,13 @@ def subscribe(topic: str, closing: contextlib.ExitStack) -> str:
 
 
 def open_subscription(
-    name: str, committed: pa.Array, backoff: retry.Backoff, closing: contextlib.ExitStack
+    name: str, committed: pa.Table, backoff: retry.Backoff, closing: contextlib.ExitStack
 ) -> PubsubSource:
     """Connect to a subscription and start to hold its leases.
 
     Args:
         name: full name.
-        committed: ids of messages that earlier runs have committed.
+        committed: messages that earlier runs have committed.
         backoff: how long an outage of the server is sat out, once it was reached.
         closing: closes the channel.
 

@@ -7,17 +7,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from connectors import retry
+from connectors.identity import IDENTITY_SCHEMA, identity_chunks, identity_keys
 from connectors.pubsub.delivery import Delivery, Lease, Subscription
 from connectors.pubsub.keeper import LeaseKeeper
 from transforms import metrics
 from transforms.batch import Batch
 from transforms.errors import HeadraceError
-from transforms.fingerprint import fingerprint
-from transforms.message import MESSAGE_ID
 from transforms.seen import SeenSet
 
 __all__ = ["Intake", "PubsubSource"]
@@ -32,41 +30,39 @@ class Intake:
     """Lets each message of a run through once, and none that an earlier run has committed.
 
     Args:
-        committed: ids of messages whose results are safe already.
+        committed: messages whose results are safe already, as ``IDENTITY_SCHEMA``.
     """
 
-    def __init__(self, committed: pa.Array) -> None:
+    def __init__(self, committed: pa.Table) -> None:
         self._held = SeenSet()
         self._settled = SeenSet()
-        self._settled.add(_keys(committed), 0)
-        self._ids: list[pa.Array] = []
+        for keys in identity_chunks(committed):
+            self._settled.add(keys, 0)
+        self._admitted: list[pa.RecordBatch] = []
 
     @property
     def held(self) -> int:
         """Number of different messages that were delivered."""
         return len(self._held)
 
-    def message_ids(self) -> pa.ChunkedArray:
-        """Return the ids that were let through."""
-        return pa.chunked_array(self._ids, pa.string())
+    def messages(self) -> pa.Table:
+        """Return the messages that were let through, as ``IDENTITY_SCHEMA``."""
+        return pa.Table.from_batches(self._admitted, IDENTITY_SCHEMA)
 
     def admit(self, messages: Batch) -> Batch:
         """Return the messages that neither this run nor an earlier one has seen."""
-        keys = _keys(messages.column(MESSAGE_ID))
+        identities = messages.select(IDENTITY_SCHEMA.names)
+        keys = identity_keys(identities.rows)
         new = self._held.add(keys, 0)
         if len(self._settled):
             # Each key gets here once, so that adding it is the same as looking it up.
             new[new] = self._settled.add(keys[new], 0)
         fresh = messages if new.all() else messages.filter(pa.array(new))
-        # A copy: the column may point into a response, and would keep all its payloads alive.
-        self._ids.append(messages.column(MESSAGE_ID).take(pa.array(np.flatnonzero(new))))
+        # A copy: the columns may point into a response, and would keep all its payloads alive.
+        self._admitted.append(identities.take(pa.array(np.flatnonzero(new))).rows)
         metrics.MESSAGES_READ.inc(len(fresh))
         metrics.MESSAGES_REDELIVERED.inc(len(messages) - len(fresh))
         return fresh
-
-
-def _keys(ids: pa.Array) -> npt.NDArray[np.uint64]:
-    return fingerprint([ids]).keys
 
 
 class PubsubSource:
@@ -77,7 +73,7 @@ class PubsubSource:
         subscription: the wire to it.
         subject: what its errors say.
         ack_deadline_s: how long a lease lasts without extension.
-        committed: ids of messages that earlier runs have committed.
+        committed: messages that earlier runs have committed.
         backoff: how long an outage of the server is sat out.
     """
 
@@ -88,7 +84,7 @@ class PubsubSource:
         subject: retry.Subject,
         *,
         ack_deadline_s: float,
-        committed: pa.Array,
+        committed: pa.Table,
         backoff: retry.Backoff,
     ) -> None:
         self.name = name
@@ -123,9 +119,9 @@ class PubsubSource:
         with contextlib.suppress(HeadraceError):
             self._call(self._subscription.close, RELEASE_BACKOFF)
 
-    def message_ids(self) -> pa.ChunkedArray:
-        """Return the ids of the messages that entered the graph, each once."""
-        return self.intake.message_ids()
+    def messages(self) -> pa.Table:
+        """Return the messages that entered the graph, each once, as ``IDENTITY_SCHEMA``."""
+        return self.intake.messages()
 
     def acknowledge(self) -> None:
         """Acknowledge everything that was delivered, and close.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import apache_beam as beam
+import pyarrow as pa
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -14,6 +15,7 @@ from google.cloud import pubsub_v1
 
 from connectors import memory, pubsub, retry
 from connectors.broker import Broker
+from connectors.identity import IDENTITY_SCHEMA
 from connectors.pubsub.keeper import LeaseKeeper
 from connectors.pubsub.read import OUTAGE, DrainSubscription
 from connectors.run import Limits, Run
@@ -237,9 +239,10 @@ def test_messages_of_an_earlier_commit_are_acknowledged_but_not_read(
     publish(100)
     with Run() as died:
         arrived = list(reading(died))
-    committed = Batch.concat(arrived).column("message_id")
+    rows = Batch.concat(arrived).select(IDENTITY_SCHEMA.names).rows
+    committed = pa.Table.from_batches([rows])
     publish(50, first=100)
-    monkeypatch.setattr(Run, "committed_ids", lambda _, name: committed)
+    monkeypatch.setattr(Run, "committed_messages", lambda _, name: committed)
     counts.clear()
     with Run() as run:
         assert execute(run) == list(range(100, 150))

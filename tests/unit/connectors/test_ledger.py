@@ -14,12 +14,19 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from connectors.identity import IDENTITY_SCHEMA
 from connectors.ledger import Ledger
 from connectors.transaction import MANIFEST, Transaction
+from tests.conftest import PUBLISHED
 from tests.faults import Crash, Fuse, MortalStore
 from transforms.errors import ConfigError, TransientError
 
 SOURCE = "projects/p/subscriptions/s"
+
+
+def messages(ids: list[str]) -> pa.Table:
+    """Return messages of one moment."""
+    return pa.table([ids, [PUBLISHED] * len(ids)], IDENTITY_SCHEMA)
 
 
 def commit(root: Path, run: str, ids: list[str]) -> None:
@@ -27,7 +34,7 @@ def commit(root: Path, run: str, ids: list[str]) -> None:
     transaction = Transaction.begin(Ledger(str(root)), run)
     stage = Path(transaction.stage(str(root)))
     (stage / MANIFEST).write_text("[]")
-    transaction.commit({SOURCE: pa.chunked_array([ids])}, {})
+    transaction.commit({SOURCE: messages(ids)}, {})
     transaction.close()
 
 
@@ -48,7 +55,7 @@ def age(root: Path, run: str, days: float) -> None:
     ("days", "acknowledged", "kept"),
     [(6, True, True), (8, True, False), (8, False, True), (30, False, True), (32, False, False)],
 )
-def test_ids_are_kept_while_messages_may_come_again(
+def test_messages_are_remembered_while_they_may_come_again(
     tmp_path: Path, days: float, acknowledged: bool, kept: bool
 ) -> None:
     """Seven days after an acknowledgement, and the longest retention without one."""
@@ -59,13 +66,12 @@ def test_ids_are_kept_while_messages_may_come_again(
     age(root, run, days)
     ledger = Ledger(str(root))
     ledger.recover()
-    assert ledger.records.message_ids(ledger.records.runs(), SOURCE).to_pylist() == (
-        ["1", "2"] if kept else []
-    )
+    remembered = ledger.records.messages(ledger.records.runs(), SOURCE)
+    assert remembered == messages(["1", "2"] if kept else [])
     assert bool(os.listdir(Path(ledger.state, "commits"))) == kept
 
 
-def test_death_during_expiry_leaves_no_commit_without_its_ids(tmp_path: Path) -> None:
+def test_death_during_expiry_leaves_no_commit_without_its_messages(tmp_path: Path) -> None:
     """Records go first, and the next that opens the lake sweeps up the rest."""
     root, run = tmp_path / "lake", run_id(8)
     commit(root, run, ["1"])
@@ -76,7 +82,7 @@ def test_death_during_expiry_leaves_no_commit_without_its_ids(tmp_path: Path) ->
         with contextlib.suppress(Crash):
             Ledger(str(root), stores=lambda _, fuse=fuse: MortalStore(fuse)).recover()
         records = Ledger(str(root)).records
-        assert records.message_ids(records.runs(), SOURCE).to_pylist() == (["1"] * (step == 0))
+        assert records.messages(records.runs(), SOURCE) == messages(["1"] * (step == 0))
     Ledger(str(root)).recover()
     assert os.listdir(Path(Ledger(str(root)).state, "commits")) == []
 
@@ -180,9 +186,9 @@ def test_a_full_disk_at_the_commit_leaves_nothing(volume: Path) -> None:
     transaction = Transaction.begin(Ledger(str(volume)), run_id(0))
     stage = Path(transaction.stage(str(volume)))
     (stage / MANIFEST).write_text("[]")
-    ids = pa.chunked_array([[os.urandom(20).hex() for _ in range(40_000)]])
+    ids = [os.urandom(20).hex() for _ in range(40_000)]
     with pytest.raises(TransientError, match=r"disk full while writing.*Free some space"):
-        transaction.commit({SOURCE: ids}, {})
+        transaction.commit({SOURCE: messages(ids)}, {})
     transaction.close()
     assert Ledger(str(volume)).open().finished == []
     assert Ledger(str(volume)).commits() == []

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import random
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from connectors.identity import IDENTITY_SCHEMA
 from connectors.ledger import LakeFile, Ledger
 from connectors.run import Limits, Run
 from connectors.store import LocalStore, Store
 from connectors.transaction import MANIFEST, encode_manifest
+from tests.conftest import PUBLISHED
 from tests.faults import Crash, Fuse, MortalStore
 from transforms.errors import PermanentError, TransientError
 
 SUBSCRIPTION = "projects/p/subscriptions/s"
 
 
+class Identity(NamedTuple):
+    """What a message is recognised by."""
+
+    id: str
+    published: dt.datetime
+
+
 class Broker:
     """Delivers what is not acknowledged: messages with a number as payload."""
 
-    def __init__(self, count: int) -> None:
-        self.waiting = {f"id-{number}": number for number in range(count)}
+    def __init__(self, count: int, published: dt.datetime = PUBLISHED) -> None:
+        self.published = published
+        self.waiting = self.messages(range(count))
+
+    def messages(self, numbers: Iterable[int]) -> dict[Identity, int]:
+        return {Identity(f"id-{number}", self.published): number for number in numbers}
 
     def publish(self, count: int) -> None:
         start = 1_000 + len(self.waiting)
-        self.waiting.update({f"id-{n}": n for n in range(start, start + count)})
+        self.waiting.update(self.messages(range(start, start + count)))
 
 
 class Reader:
@@ -37,12 +53,13 @@ class Reader:
 
     name = SUBSCRIPTION
 
-    def __init__(self, broker: Broker, taken: dict[str, int], fuse: Fuse) -> None:
+    def __init__(self, broker: Broker, taken: dict[Identity, int], fuse: Fuse) -> None:
         self.broker, self.taken, self.fuse = broker, taken, fuse
         self.released = False
 
-    def message_ids(self) -> pa.Array:
-        return pa.array(list(self.taken), pa.string())
+    def messages(self) -> pa.Table:
+        rows = [dict(zip(IDENTITY_SCHEMA.names, message, strict=True)) for message in self.taken]
+        return pa.Table.from_pylist(rows, IDENTITY_SCHEMA)
 
     def acknowledge(self) -> None:
         for message in self.taken:
@@ -64,7 +81,8 @@ def run_once(root: Path, broker: Broker, fuse: Fuse | None = None) -> Run:
 def work(run: Run, root: Path, broker: Broker, fuse: Fuse) -> None:
     store = MortalStore(fuse)
     stages = [run.add_lake(str(root / name)) for name in ("even", "odd")]
-    known = set(run.committed_ids(SUBSCRIPTION).to_pylist())
+    committed = run.committed_messages(SUBSCRIPTION).to_pylist()
+    known = {Identity(*message.values()) for message in committed}
     Reader(broker, {m: n for m, n in broker.waiting.items() if m in known}, fuse).acknowledge()
     taken = {m: n for m, n in broker.waiting.items() if m not in known}
     run.add_source(Reader(broker, taken, fuse))
@@ -156,7 +174,7 @@ def test_death_during_recovery_leaves_each_row_once(tmp_path: Path, power: bool)
 def test_messages_of_two_runs_are_committed_by_the_first(tmp_path: Path) -> None:
     """A run gives up if another has committed some of its messages; it acknowledges nothing."""
     broker = Broker(3)
-    reader = Reader(broker, {"id-0": 0, "id-1": 1, "id-2": 2, "id-9": 9}, Fuse())
+    reader = Reader(broker, broker.messages([0, 1, 2, 9]), Fuse())
     with Run() as late:
         stage = late.add_lake(str(tmp_path / "even"))
         run_once(tmp_path, broker)
@@ -169,16 +187,31 @@ def test_messages_of_two_runs_are_committed_by_the_first(tmp_path: Path) -> None
     assert not leftovers(tmp_path)
 
 
+def test_ids_of_a_new_broker_are_other_messages(tmp_path: Path) -> None:
+    """Ids that come again at another publish time are no redelivery, whoever commits first."""
+    later = Broker(3, PUBLISHED + dt.timedelta(microseconds=1))
+    reader = Reader(later, dict(later.waiting), Fuse())
+    with Run() as late:
+        stage = late.add_lake(str(tmp_path / "even"))
+        run_once(tmp_path, Broker(3))
+        late.add_source(reader)
+        stage_numbers(LocalStore(), stage, tmp_path / "even", late.id, [0, 1, 2])
+        assert late.commit({}).acknowledged
+    run_once(tmp_path, Broker(2, PUBLISHED + dt.timedelta(days=1)))
+    assert numbers_in(tmp_path) == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert not later.waiting
+
+
 def test_a_run_that_fails_gives_its_messages_back(tmp_path: Path) -> None:
     """Whoever leaves without a commit releases the sources and removes what was staged."""
     broker = Broker(1)
-    reader = Reader(broker, {"id-0": 0}, Fuse())
+    reader = Reader(broker, dict(broker.waiting), Fuse())
     with Run() as run:
         stage = run.add_lake(str(tmp_path / "even"))
         run.add_source(reader)
         stage_numbers(LocalStore(), stage, tmp_path / "even", run.id, [0])
     assert reader.released
-    assert list(broker.waiting) == ["id-0"]
+    assert list(broker.waiting.values()) == [0]
     assert not Path(stage).exists()
     assert numbers_in(tmp_path) == []
 
@@ -201,7 +234,7 @@ def test_a_run_without_lake_acknowledges() -> None:
     assert commit.acknowledged
     assert commit.sources == {SUBSCRIPTION: 2}
     assert not broker.waiting
-    assert run.committed_ids(SUBSCRIPTION).to_pylist() == []
+    assert run.committed_messages(SUBSCRIPTION) == IDENTITY_SCHEMA.empty_table()
 
 
 def test_nothing_read_and_nothing_written_leaves_no_record(tmp_path: Path) -> None:
