@@ -15,7 +15,7 @@ from google.cloud import pubsub_v1
 
 from connectors import memory, pubsub, retry
 from connectors.broker import Broker
-from connectors.identity import IDENTITY_SCHEMA
+from connectors.identity import IDENTITY_SCHEMA, count_common
 from connectors.pubsub.keeper import LeaseKeeper
 from connectors.pubsub.read import OUTAGE, DrainSubscription
 from connectors.run import Limits, Run
@@ -79,6 +79,11 @@ def reading(run: Run, outage: retry.Backoff = OUTAGE) -> Iterator[Batch]:
 def numbers(batches: list[Batch]) -> list[int]:
     """Return the published numbers, sorted."""
     return sorted(int(data) for batch in batches for data in batch.column("data").to_pylist())
+
+
+def identities(batches: list[Batch]) -> pa.Table:
+    """Return what a commit remembers of messages."""
+    return pa.Table.from_batches([batch.rows for batch in batches]).select(IDENTITY_SCHEMA.names)
 
 
 def test_a_backlog_is_drained_and_acknowledged_by_the_commit(
@@ -239,8 +244,7 @@ def test_messages_of_an_earlier_commit_are_acknowledged_but_not_read(
     publish(100)
     with Run() as died:
         arrived = list(reading(died))
-    rows = Batch.concat(arrived).select(IDENTITY_SCHEMA.names).rows
-    committed = pa.Table.from_batches([rows])
+    committed = identities(arrived)
     publish(50, first=100)
     monkeypatch.setattr(Run, "committed_messages", lambda _, name: committed)
     counts.clear()
@@ -249,6 +253,17 @@ def test_messages_of_an_earlier_commit_are_acknowledged_but_not_read(
         assert run.commit({}).sources == {SUBSCRIPTION: 50}
     assert counts["messages_redelivered"] == 100
     assert unacknowledged(address) == 0
+
+
+def test_a_message_is_the_same_by_either_api(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Id and publish time don't tell which way a message came, to the microsecond."""
+    publish(1_000)
+    with Run() as run:
+        ours = identities(list(reading(run)))
+    with without_extension(address) as standard, Run(Limits(max_messages=1_000)) as run:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", standard)
+        theirs = identities(list(reading(run)))
+    assert count_common(ours, theirs) == len(ours) == 1_000
 
 
 def test_the_standard_api_serves_as_well(
