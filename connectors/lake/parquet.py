@@ -20,7 +20,7 @@ from transforms.errors import PermanentError
 
 __all__ = ["Encodings", "FileOptions", "FilesWriter", "merged_schema", "writer_options"]
 
-PENDING_BYTES_MAX = 256 << 20
+PENDING_BYTES_MAX = 64 << 20
 """Rows that wait in memory for their row group to fill; then the largest group is written."""
 OPEN_FILES_MAX = 512
 """Files that are open at a time; below the usual limit of 1,024 per process."""

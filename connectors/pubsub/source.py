@@ -6,63 +6,20 @@ import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 from connectors import retry
-from connectors.identity import IDENTITY_SCHEMA, identity_chunks, identity_keys
 from connectors.pubsub.delivery import Delivery, Lease, Subscription
+from connectors.pubsub.intake import Intake
 from connectors.pubsub.keeper import LeaseKeeper
-from transforms import metrics
-from transforms.batch import Batch
 from transforms.errors import HeadraceError
-from transforms.seen import SeenSet
 
-__all__ = ["Intake", "PubsubSource"]
+__all__ = ["PubsubSource"]
 
 Result = TypeVar("Result")
 
 RELEASE_BACKOFF = retry.Backoff(patience_s=2.0)
 """Giving back is a courtesy: leases that nobody extends expire anyway."""
-
-
-class Intake:
-    """Lets each message of a run through once, and none that an earlier run has committed.
-
-    Args:
-        committed: messages whose results are safe already, as ``IDENTITY_SCHEMA``.
-    """
-
-    def __init__(self, committed: pa.Table) -> None:
-        self._held = SeenSet()
-        self._settled = SeenSet()
-        for keys in identity_chunks(committed):
-            self._settled.add(keys, 0)
-        self._admitted: list[pa.RecordBatch] = []
-
-    @property
-    def held(self) -> int:
-        """Number of different messages that were delivered."""
-        return len(self._held)
-
-    def messages(self) -> pa.Table:
-        """Return the messages that were let through, as ``IDENTITY_SCHEMA``."""
-        return pa.Table.from_batches(self._admitted, IDENTITY_SCHEMA)
-
-    def admit(self, messages: Batch) -> Batch:
-        """Return the messages that neither this run nor an earlier one has seen."""
-        identities = messages.select(IDENTITY_SCHEMA.names)
-        keys = identity_keys(identities.rows)
-        new = self._held.add(keys, 0)
-        if len(self._settled):
-            # Each key gets here once, so that adding it is the same as looking it up.
-            new[new] = self._settled.add(keys[new], 0)
-        fresh = messages if new.all() else messages.filter(pa.array(new))
-        # A copy: the columns may point into a response, and would keep all its payloads alive.
-        self._admitted.append(identities.take(pa.array(np.flatnonzero(new))).rows)
-        metrics.MESSAGES_READ.inc(len(fresh))
-        metrics.MESSAGES_REDELIVERED.inc(len(messages) - len(fresh))
-        return fresh
 
 
 class PubsubSource:
