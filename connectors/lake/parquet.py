@@ -20,8 +20,12 @@ from transforms.errors import PermanentError
 
 __all__ = ["Encodings", "FileOptions", "FilesWriter", "merged_schema", "writer_options"]
 
-PENDING_BYTES_MAX = 64 << 20
+PENDING_BYTES_MAX = 256 << 20
 """Rows that wait in memory for their row group to fill; then the largest group is written."""
+PENDING_BYTES_WANTED = 32 << 20
+"""From here on a group is written if it is worth it: fresh memory costs more than encoding."""
+GROUP_ROWS_MIN = 8_192
+"""Rows that make a group worth writing; groups of fewer rows compress and scan badly."""
 OPEN_FILES_MAX = 512
 """Files that are open at a time; below the usual limit of 1,024 per process."""
 FILES_MAX = 100_000
@@ -123,8 +127,14 @@ class FilesWriter:
         self._pending_bytes += size
         if file.pending_rows >= self._options.row_group_rows:
             self._write(file)
-        elif self._pending_bytes > PENDING_BYTES_MAX:
-            self._write(max(self._files.values(), key=lambda file: file.pending_bytes))
+        elif self._pending_bytes > PENDING_BYTES_WANTED:
+            self._relieve()
+
+    def _relieve(self) -> None:
+        """Write the largest group: of rows in the order of time, a window that is complete."""
+        largest = max(self._files.values(), key=lambda file: file.pending_bytes)
+        if largest.pending_rows >= GROUP_ROWS_MIN or self._pending_bytes > PENDING_BYTES_MAX:
+            self._write(largest)
 
     def finish(self) -> list[LakeFile]:
         """Write what waits, close the files and return them; they are still staged."""

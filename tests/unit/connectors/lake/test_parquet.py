@@ -78,6 +78,7 @@ def test_the_largest_folder_is_written_when_memory_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bound holds for all folders together."""
+    monkeypatch.setattr(parquet, "PENDING_BYTES_WANTED", 500)
     monkeypatch.setattr(parquet, "PENDING_BYTES_MAX", 1_000)
     files = writer(tmp_path)
     files.add("small", batch(n=[1]))
@@ -85,6 +86,18 @@ def test_the_largest_folder_is_written_when_memory_is_short(
     files.add("small", batch(n=[2] * 10))
     assert len(list(tmp_path.iterdir())) == 1
     assert sorted(file.rows for file in files.finish()) == [11, 120]
+
+
+def test_a_complete_group_is_written_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before memory is short, a group that is large enough goes; small ones stay together."""
+    monkeypatch.setattr(parquet, "PENDING_BYTES_WANTED", 500)
+    monkeypatch.setattr(parquet, "GROUP_ROWS_MIN", 100)
+    files = writer(tmp_path)
+    files.add("small", batch(n=list(range(90))))
+    assert list(tmp_path.iterdir()) == []
+    files.add("large", batch(n=list(range(120))))
+    assert len(list(tmp_path.iterdir())) == 1
+    assert sorted(file.rows for file in files.finish()) == [90, 120]
 
 
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
