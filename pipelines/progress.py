@@ -25,7 +25,7 @@ LOG_INTERVAL_S = 10.0
 
 
 def line(totals: dict[str, int], elapsed_s: float, rate: float) -> str:
-    """Return the state of a run as one line.
+    """Return the state of a run as one line that fits into 80 columns.
 
     Args:
         totals: the latest number of each metric by name.
@@ -37,11 +37,9 @@ def line(totals: dict[str, int], elapsed_s: float, rate: float) -> str:
         return f"{totals.get(metric.name, 0):,}"
 
     return (
-        f"{elapsed_s:5.1f} s  {number(metrics.MESSAGES_READ)} messages ({rate:,.0f}/s)  "
-        f"{number(metrics.ROWS_WRITTEN)} rows written  "
-        f"{number(metrics.DUPLICATES)} duplicates  "
-        f"{number(metrics.DEAD_LETTERS)} dead letters  "
-        f"lag {number(metrics.BACKLOG)} messages"
+        f"{elapsed_s:5.1f} s  {number(metrics.MESSAGES_READ)} read  {rate:,.0f}/s  "
+        f"{number(metrics.ROWS_WRITTEN)} written  {number(metrics.DUPLICATES)} duplicate  "
+        f"{number(metrics.DEAD_LETTERS)} dead  lag {number(metrics.BACKLOG)}"
     )
 
 

@@ -16,9 +16,9 @@ PACKAGES = ("transforms", "connectors", "pipelines", "templates", "runners")
 
 def test_source_distribution_holds_every_module_and_schema(tmp_path: Path) -> None:
     """Each Python file and each data file of the packages is in it, and no test."""
+    build = ["setup.py", "--quiet", "egg_info", "--egg-base", str(tmp_path)]
     subprocess.run(
-        [sys.executable, "setup.py", "--quiet", "egg_info", "--egg-base", str(tmp_path)]
-        + ["sdist", "--dist-dir", str(tmp_path)],
+        [sys.executable, *build, "sdist", "--dist-dir", str(tmp_path)],
         cwd=ROOT, check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     (archive,) = tmp_path.glob("*.tar.gz")
