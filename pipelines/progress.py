@@ -37,8 +37,8 @@ def line(totals: dict[str, int], elapsed_s: float, rate: float) -> str:
         return f"{totals.get(metric.name, 0):,}"
 
     return (
-        f"{elapsed_s:5.1f} s  {number(metrics.MESSAGES_READ)} read  {rate:,.0f}/s  "
-        f"{number(metrics.ROWS_WRITTEN)} written  {number(metrics.DUPLICATES)} duplicate  "
+        f"{elapsed_s:.1f} s  {number(metrics.MESSAGES_READ)} read  {rate:,.0f}/s  "
+        f"{number(metrics.ROWS_WRITTEN)} written  {number(metrics.DUPLICATES)} dup  "
         f"{number(metrics.DEAD_LETTERS)} dead  lag {number(metrics.BACKLOG)}"
     )
 

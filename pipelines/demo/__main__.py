@@ -113,11 +113,11 @@ def _report(folder: Path, stream: flights.Stream) -> int:
         ],
     )
     console.print("   every message is accounted for" if right else "   [red]NOT RECONCILED[/]")
-    for question in answers.QUESTIONS:
-        console.print(f"[bold]5. {question.title}[/]")
+    for number, question in enumerate(answers.QUESTIONS, 5):
+        console.print(f"[bold]{number}. {question.title}[/]")
         _print_table(*answers.ask(folder / "lake", question))
     answers.plot(folder / "lake", folder / "delays.png")
-    console.print(f"[bold]6. Plot[/] saved to {folder / 'delays.png'}")
+    console.print(f"[bold]{number + 1}. Plot[/] saved to {folder / 'delays.png'}")
     return 0 if right else 1
 
 

@@ -11,7 +11,7 @@ def test_line_names_what_a_user_watches() -> None:
     totals = {"messages_read": 12_345, "duplicates": 3, "dead_letters": 2, "backlog": 9_000}
     text = line(totals, 2.5, 4_938.0)
     assert "12,345 read  4,938/s" in text
-    assert "3 duplicate" in text
+    assert "3 dup" in text
     assert "2 dead" in text
     assert "lag 9,000" in text
 
