@@ -1,0 +1,183 @@
+"""The steps of ``lake.Write``: they shard, write and list, and know nothing of pipelines."""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import apache_beam as beam
+import msgspec
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows, IntervalWindow
+from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming, WindowedValue
+
+from connectors.lake.layout import PaneName, file_name, parts, shards
+from connectors.lake.parquet import FileOptions, FilesWriter
+from connectors.lake.partition import Partition, split
+from connectors.objects import store_of
+from connectors.records import LakeFile
+from connectors.store import Store, write_error
+from connectors.transaction import MANIFEST, encode_manifest
+from transforms.batch import Batch
+from transforms.message import MESSAGE
+from transforms.metrics import BYTES_WRITTEN, FILES_WRITTEN, Counter
+
+__all__ = ["ListFiles", "Shard", "Target", "WriteBundle", "WritePanes"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where files are written, and whether they stay staged until a run commits."""
+
+    root: str
+    folder: str
+    job: str
+    staged: bool
+    levels: tuple[Partition, ...]
+    shards: int
+    files: FileOptions
+    rows_written: Counter
+
+    def count(self, files: Iterable[LakeFile]) -> None:
+        """Count what was written, as soon as it is complete."""
+        for file in files:
+            FILES_WRITTEN.inc(1)
+            BYTES_WRITTEN.inc(file.bytes)
+            self.rows_written.inc(file.rows)
+
+
+class Shard(beam.DoFn):
+    """Give batches to shards in turn, without the messages that rows came from."""
+
+    def __init__(self, shards: int) -> None:
+        self._shards = shards
+        self._next = 0
+
+    def process(self, batch: Batch) -> Iterator[tuple[int, Batch]]:
+        """Give the batch to the next shard."""
+        self._next = (self._next + 1) % self._shards
+        yield self._next, batch.drop([MESSAGE])
+
+
+class _WriteFiles(beam.DoFn):
+    """What writing panes and writing bundles have in common."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def setup(self) -> None:
+        self._store = store_of(self._target.root)
+        self._store.make_folder(self._target.folder)
+
+    def _new_writer(self) -> FilesWriter:
+        return FilesWriter(self._store, self._target.folder, self._target.files)
+
+    def _add(self, writer: FilesWriter, name: str, batch: Batch) -> None:
+        for folder, part in split(batch, self._target.levels):
+            writer.add(posixpath.join(self._target.root, folder, name), part)
+
+    @contextlib.contextmanager
+    def _aborting(self, writer: FilesWriter) -> Iterator[None]:
+        """Delete what was written if anything goes wrong, and explain a full disk."""
+        try:
+            yield
+        except BaseException as error:
+            writer.abort()
+            if isinstance(error, OSError):
+                raise write_error(error, self._target.root) from error
+            raise
+
+
+class WritePanes(_WriteFiles):
+    """Write each pane of a shard to one file per folder."""
+
+    def process(
+        self,
+        shard: tuple[int, Iterable[Batch]],
+        window: GlobalWindow | IntervalWindow = beam.DoFn.WindowParam,
+        pane: PaneInfo = beam.DoFn.PaneInfoParam,
+    ) -> Iterator[LakeFile]:
+        """Write all batches of the pane, and publish the files unless a run will."""
+        target = self._target
+        name = file_name(_pane_name(window, pane), shard[0], target.shards, target.job)
+        writer = self._new_writer()
+        with self._aborting(writer):
+            for batch in shard[1]:
+                self._add(writer, name, batch)
+            files = _renamed(writer.finish(), parts)
+            if not target.staged:
+                publish(self._store, files)
+        target.count(files)
+        yield from files
+
+
+class WriteBundle(_WriteFiles):
+    """Write each window of a bundle to one file per folder.
+
+    Files get the path of their pane; the name within it depends on the other bundles.
+    """
+
+    def start_bundle(self) -> None:
+        """Begin with no files."""
+        self._writer = self._new_writer()
+
+    def process(
+        self, batch: Batch, window: GlobalWindow | IntervalWindow = beam.DoFn.WindowParam
+    ) -> None:
+        """Add the batch to the files of its window."""
+        pane = PaneName(_window_us(window), 0, late=False)
+        with self._aborting(self._writer):
+            self._add(self._writer, str(pane), batch.drop([MESSAGE]))
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Complete the files; they stay staged until the run commits."""
+        with self._aborting(self._writer):
+            files = self._writer.finish()
+        self._target.count(files)
+        for file in files:
+            yield GlobalWindows.windowed_value(file)
+
+
+class ListFiles(beam.DoFn):
+    """Write the manifest: the last step of a run's graph, which runs even if there is no file."""
+
+    def __init__(self, target: Target, *, by_pane: bool) -> None:
+        self._target = target
+        self._by_pane = by_pane
+
+    def process(self, _impulse: bytes, files: list[LakeFile]) -> Iterator[LakeFile]:
+        """Name the files, list them, and pass them on."""
+        if self._by_pane:
+            files = _renamed(files, partial(shards, job=self._target.job))
+        manifest = posixpath.join(self._target.folder, MANIFEST)
+        store_of(self._target.root).write(manifest, encode_manifest(files))
+        yield from files
+
+
+def _renamed(files: list[LakeFile], names: Callable[[Sequence[str]], list[str]]) -> list[LakeFile]:
+    """Return the files under names that depend on all of their paths."""
+    paths = names([file.path for file in files])
+    return [
+        msgspec.structs.replace(file, path=path) for file, path in zip(files, paths, strict=True)
+    ]
+
+
+def publish(store: Store, files: Iterable[LakeFile]) -> None:
+    """Make complete files durable, then visible."""
+    for file in files:
+        folder = posixpath.dirname(file.path)
+        store.sync(file.staged)
+        store.make_folder(folder)
+        store.rename(file.staged, file.path)
+        store.sync_folder(folder)
+
+
+def _pane_name(window: GlobalWindow | IntervalWindow, pane: PaneInfo) -> PaneName:
+    late = pane.timing == PaneInfoTiming.LATE
+    return PaneName(_window_us(window), max(pane.index, 0), late)
+
+
+def _window_us(window: GlobalWindow | IntervalWindow) -> tuple[int, int] | None:
+    return None if isinstance(window, GlobalWindow) else (window.start.micros, window.end.micros)
