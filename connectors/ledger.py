@@ -25,7 +25,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from os.path import abspath
+from os.path import realpath
 
 from connectors.objects import store_of
 from connectors.records import REDELIVERY_S, Commit, LakeFile, Record, Records
@@ -64,7 +64,8 @@ class Ledger:
         redelivery_s: float = REDELIVERY_S,
         stores: Callable[[str], Store] = store_of,
     ) -> None:
-        self.root = root.rstrip("/") if is_remote(root) else abspath(root)
+        # One lake, one state: a link to the folder must not lead to another.
+        self.root = root.rstrip("/") if is_remote(root) else realpath(root)
         self.store = stores(root)
         self._redelivery_s = redelivery_s
         self._stores = stores

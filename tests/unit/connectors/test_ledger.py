@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -128,6 +125,19 @@ def test_data_and_state_lie_apart(tmp_path: Path) -> None:
     assert Ledger(str(root)).state == str(tmp_path / ".lake.headrace")
 
 
+def test_a_link_leads_to_the_same_state(tmp_path: Path) -> None:
+    """A lake that is reached by two names has one ledger, so that no row is written twice."""
+    root, link = tmp_path / "lake", tmp_path / "elsewhere" / "link"
+    commit(root, run_id(0), ["1"])
+    link.parent.mkdir()
+    link.symlink_to(root)
+    ledger = Ledger(str(link))
+    ledger.open()
+    assert ledger.state == Ledger(str(root)).state
+    assert ledger.records.messages(ledger.records.runs(), SOURCE) == messages(["1"])
+    assert os.listdir(link.parent) == ["link"]
+
+
 def test_two_transactions_exclude_each_other(tmp_path: Path) -> None:
     """Whoever waits too long for a lake's lock says so."""
     ledger = Ledger(str(tmp_path / "lake"))
@@ -160,18 +170,6 @@ def test_a_missing_primary_keeps_its_staged_files(tmp_path: Path) -> None:
     (tmp_path / "away").rename(tmp_path / ".first.headrace")
     assert Ledger(str(tmp_path / "second")).open().removed == [transaction.run]
     assert not stage.exists()
-
-
-@pytest.fixture
-def volume(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 256 KiB."""
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
-        pytest.skip("this user may not mount a file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_the_state_of_a_mount_point_lies_inside(volume: Path) -> None:
