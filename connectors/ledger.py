@@ -30,7 +30,7 @@ from os.path import realpath
 from connectors.objects import store_of
 from connectors.records import REDELIVERY_S, Commit, LakeFile, Record, Records
 from connectors.store import Store, is_remote, mark
-from transforms.errors import ConfigError, TransientError
+from transforms.errors import ConfigError, PermanentError, TransientError
 
 __all__ = ["PRIMARY", "Commit", "LakeFile", "Ledger", "Recovery"]
 
@@ -176,17 +176,36 @@ class Ledger:
             yield
 
     def finish(self, record: Record) -> None:
-        """Move the files of a commit to their final names. Needs the lock; safe to repeat."""
+        """Move the files of a commit to their final names. Needs the lock; safe to repeat.
+
+        Raises:
+            PermanentError: a file is neither where it was staged nor where it belongs.
+        """
+        waiting = self._waiting(record)
         folders = sorted({posixpath.dirname(file.path) for file in record.files})
         for folder in folders:
             self.store.make_folder(folder)
-        for file in record.files:
-            if self.store.exists(file.staged):
-                self.store.rename(file.staged, file.path)
+        for file in waiting:
+            self.store.rename(file.staged, file.path)
         for folder in folders:
             self.store.sync_folder(folder)
         for folder in record.staging:
             self.store.remove_folder(folder)
+
+    def _waiting(self, record: Record) -> list[LakeFile]:
+        """Return the files that have not moved yet; refuse if one is lost, before any moves."""
+        waiting = [file for file in record.files if self.store.exists(file.staged)]
+        staged = set(waiting)
+        moved = [file for file in record.files if file not in staged]
+        lost = [file for file in moved if not self.store.exists(file.path)]
+        if lost:
+            raise PermanentError(
+                f"run {record.id} has committed, but {len(lost)} of its files are missing: there "
+                f"is neither {lost[0].staged} nor {lost[0].path}. If the lake was moved, move it "
+                "back to where it was (with its state) and run again. If the files were deleted on "
+                f"purpose, delete {posixpath.join(self.staging, record.id)} too."
+            )
+        return waiting
 
 
 @contextmanager

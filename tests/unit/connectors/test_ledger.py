@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -12,11 +13,12 @@ import pyarrow as pa
 import pytest
 
 from connectors.identity import IDENTITY_SCHEMA
-from connectors.ledger import Ledger
-from connectors.transaction import MANIFEST, Transaction
+from connectors.ledger import LakeFile, Ledger
+from connectors.store import LocalStore
+from connectors.transaction import MANIFEST, Transaction, encode_manifest
 from tests.conftest import PUBLISHED
 from tests.faults import Crash, Fuse, MortalStore
-from transforms.errors import ConfigError, TransientError
+from transforms.errors import ConfigError, PermanentError, TransientError
 
 SOURCE = "projects/p/subscriptions/s"
 
@@ -156,6 +158,46 @@ def test_a_folder_that_cannot_be_written_is_refused(root: str) -> None:
     """The error names the folder and the fix before anything is read."""
     with pytest.raises(ConfigError, match=f"path='{root}': can't be written.*Choose a folder"):
         Ledger(root).open()
+
+
+class NoRename(LocalStore):
+    """Dies when the first data file is to move to its final name."""
+
+    def rename(self, source: str, target: str) -> None:
+        if source.endswith(".staged"):
+            raise Crash
+        super().rename(source, target)
+
+
+def die_after_the_record(root: Path, run: str) -> LakeFile:
+    """Leave a run that has committed one file, which has not moved yet."""
+    transaction = Transaction.begin(Ledger(str(root), stores=lambda _: NoRename()), run)
+    stage = Path(transaction.stage(str(root)))
+    file = LakeFile(str(stage / "a.staged"), str(root / "k=1" / "a.rows"), 1, 3)
+    Path(file.staged).write_text("row")
+    (stage / MANIFEST).write_bytes(encode_manifest([file]))
+    with pytest.raises(Crash):
+        transaction.commit({SOURCE: messages(["1"])}, {})
+    for lock in transaction._locks:
+        lock.release()
+    return file
+
+
+def test_a_lake_that_was_moved_before_it_was_finished_is_refused(tmp_path: Path) -> None:
+    """Rows that can't be found are not taken for moved; where the lake was, they appear."""
+    root, away, run = tmp_path / "lake", tmp_path / "away", run_id(0)
+    file = die_after_the_record(root, run)
+    root.rename(away)
+    (tmp_path / ".lake.headrace").rename(tmp_path / ".away.headrace")
+    with pytest.raises(PermanentError) as caught:
+        Ledger(str(away)).open()
+    for part in (run, file.staged, file.path, "move it back to where it was"):
+        assert part in str(caught.value)
+    assert not root.exists()
+    away.rename(root)
+    (tmp_path / ".away.headrace").rename(tmp_path / ".lake.headrace")
+    assert Ledger(str(root)).open().finished == [run]
+    assert Path(file.path).read_text() == "row"
 
 
 def test_a_missing_primary_keeps_its_staged_files(tmp_path: Path) -> None:
