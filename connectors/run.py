@@ -176,13 +176,16 @@ class Run:
 
         Raises:
             TransientError: another run has committed some of the same messages meanwhile, or the
-                disk is full; nothing is visible and nothing acknowledged.
+                disk is full: nothing is visible and nothing acknowledged. Or the run has committed
+                but not all of its files could be moved, which the message says: nothing was
+                acknowledged, and the rest is moved when the lake is next opened.
+            PermanentError: the graph has not finished, or the lake can't be written.
         """
         commit = self._record(counts)
         self._settled = True
         acknowledged = self._acknowledge()
-        if acknowledged and self._transaction is not None:
-            self._transaction.mark_acknowledged()
+        if acknowledged:
+            self._mark_acknowledged()
         return replace(commit, acknowledged=acknowledged)
 
     def _record(self, counts: Mapping[str, int]) -> Commit:
@@ -201,6 +204,17 @@ class Run:
     def _acknowledge(self) -> bool:
         outcomes = [self._reached(source.acknowledge, source) for source in self._sources]
         return all(outcomes)
+
+    def _mark_acknowledged(self) -> None:
+        """Note it in the lake; without the note the messages are only remembered for longer."""
+        try:
+            if self._transaction is not None:
+                self._transaction.mark_acknowledged()
+        except OSError:
+            _log.warning(
+                "run %s: committed and acknowledged, but that could not be noted in the lake",
+                self.id, exc_info=True,
+            )  # fmt: skip
 
     def _reached(self, action: Callable[[], None], source: Source) -> bool:
         """Do what may fail without harm: the messages come again, and are then recognised."""

@@ -99,7 +99,8 @@ class Transaction:
         """Record the run and move its files to their final names.
 
         Raises:
-            TransientError: another run has committed some of these messages, or the disk is full.
+            TransientError: another run has committed some of these messages, or the disk is full;
+                or the run has committed, but not all of its files could be moved.
             PermanentError: a writer has listed no files, so the graph has not finished.
         """
         covered = {source: table for source, table in messages.items() if len(table)}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import errno
 import random
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
@@ -273,6 +274,31 @@ def test_a_refused_acknowledgement_does_not_undo_the_commit(tmp_path: Path) -> N
     run_once(tmp_path, broker)
     assert numbers_in(tmp_path) == [0, 1]
     assert not broker.waiting
+
+
+class NoNote(LocalStore):
+    """A disk that is full when the acknowledgement is to be noted."""
+
+    def output(self, path: str) -> Any:
+        if path.endswith(".acknowledged"):
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        return super().output(path)
+
+
+def test_an_acknowledgement_that_cannot_be_noted_is_no_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All is done by then: the commit is returned, and the log tells what is not noted."""
+    broker = Broker(2)
+    with Run(stores=lambda _: NoNote()) as run:
+        stage = run.add_lake(str(tmp_path / "even"))
+        run.add_source(Reader(broker, dict(broker.waiting), Fuse()))
+        stage_numbers(LocalStore(), stage, tmp_path / "even", run.id, [0, 1])
+        assert run.commit({}).acknowledged
+    assert f"run {run.id}: committed and acknowledged, but" in caplog.text
+    assert numbers_in(tmp_path) == [0, 1]
+    assert not broker.waiting
+    assert not Ledger(str(tmp_path / "even")).commits()[0].acknowledged
 
 
 def test_the_run_is_found_by_the_pipeline_and_by_its_id() -> None:
