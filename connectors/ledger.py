@@ -19,6 +19,7 @@ read-only), it lies in ``flights/_headrace``; most readers skip that name, Polar
 
 from __future__ import annotations
 
+import errno
 import logging
 import posixpath
 import secrets
@@ -29,7 +30,7 @@ from os.path import realpath
 
 from connectors.objects import store_of
 from connectors.records import REDELIVERY_S, Commit, LakeFile, Record, Records
-from connectors.store import Store, is_remote, mark
+from connectors.store import Store, is_full, is_remote, mark, write_error
 from transforms.errors import ConfigError, PermanentError, TransientError
 
 __all__ = ["PRIMARY", "Commit", "LakeFile", "Ledger", "Recovery"]
@@ -77,12 +78,15 @@ class Ledger:
     @property
     def state(self) -> str:
         """The folder of the state, which exists as soon as the lake was opened."""
-        inside = posixpath.join(self.root, "_headrace")
         parent, name = posixpath.split(self.root)
         beside = posixpath.join(parent, f".{name}.headrace")
-        if self.store.exists(inside) or not self.store.can_stage(beside, self.root):
-            return inside
+        if self.store.exists(self._inside) or not self.store.can_stage(beside, self.root):
+            return self._inside
         return beside
+
+    @property
+    def _inside(self) -> str:
+        return posixpath.join(self.root, "_headrace")
 
     @property
     def staging(self) -> str:
@@ -103,12 +107,16 @@ class Ledger:
 
         Raises:
             ConfigError: the folder can't be written.
+            TransientError: the disk is full.
+            PermanentError: what a run has committed can't be finished.
         """
         try:
             self.store.make_folder(self.root)
             with _held(self.store, self.root):
                 self._tie()
         except OSError as error:
+            if is_full(error):
+                raise write_error(error, self.root) from error
             raise ConfigError(
                 "path", self.root, f"can't be written ({error.strerror or error})",
                 "Choose a folder that this user may write, or change its permissions",
@@ -120,21 +128,56 @@ class Ledger:
         lakes = [name for name in self.store.names(self.root) if name.startswith("_lake-")]
         tie = posixpath.join(self.state, "lake")
         known = self.store.read(tie).decode() if self.store.exists(tie) else None
-        if not lakes or known != lakes[0]:
+        if lakes and known == lakes[0]:
+            self._fill(known)
+        else:
+            self._begin(lakes[0] if lakes else f"_lake-{secrets.token_hex(8)}")
+
+    def _begin(self, name: str) -> None:
+        """Make the state anew, where files can be renamed from it into the lake.
+
+        Only a rename can tell: a folder that is mounted twice is one device, and yet two.
+        """
+        self.store.remove_folder(self.state)
+        try:
+            self._fill(name)
+            self._send(name)
+        except OSError as error:
+            if error.errno != errno.EXDEV or self.state == self._inside:
+                raise
             self.store.remove_folder(self.state)
-        name = lakes[0] if lakes else f"_lake-{secrets.token_hex(8)}"
+            self.store.make_folder(self._inside)
+            self._fill(name)
+            self._send(name)
+
+    def _fill(self, name: str) -> None:
         for folder in ("commits", "staging"):
             self.store.make_folder(posixpath.join(self.state, folder))
         # Written each time, so that a lake that can't be written is found out at the start.
-        self.store.write(tie, name.encode())
-        if not lakes:
-            mark(self.store, posixpath.join(self.root, name))
+        self.store.write(posixpath.join(self.state, "lake"), name.encode())
+
+    def _send(self, name: str) -> None:
+        """Put the empty file into the lake by the way that all files will take."""
+        staged = posixpath.join(self.staging, name)
+        mark(self.store, staged)
+        self.store.rename(staged, posixpath.join(self.root, name))
+        self.store.sync_folder(self.root)
 
     def recover(self) -> Recovery:
         """Finish the commits of runs that died, and remove what died before its commit.
 
         Live runs are not touched. Safe to repeat, and to interrupt at any moment.
+
+        Raises:
+            TransientError: the disk is full.
+            PermanentError: what a run has committed can't be finished.
         """
+        try:
+            return self._recovered()
+        except OSError as error:
+            raise write_error(error, self.root) from error
+
+    def _recovered(self) -> Recovery:
         recovery = Recovery()
         for run in self.store.names(self.staging):
             primary = self._primary_of(run)
@@ -151,7 +194,10 @@ class Ledger:
         pointer = posixpath.join(self.staging, run, PRIMARY)
         if not self.store.exists(pointer):
             return self
-        primary = self.of(self.store.read(pointer).decode())
+        try:
+            primary = self.of(self.store.read(pointer).decode())
+        except FileNotFoundError:
+            return self  # another process is removing the folder
         return primary if primary.store.exists(primary.state) else None
 
     def _settle(self, run: str, primary: Ledger, recovery: Recovery) -> None:
@@ -161,9 +207,10 @@ class Ledger:
             recovery.finished.append(run)
             return
         folder = posixpath.join(self.staging, run)
-        if not self.store.exists(folder):
+        try:
+            lock = self.store.lock(folder, wait_s=0)
+        except FileNotFoundError:
             return  # another process was quicker
-        lock = self.store.lock(folder, wait_s=0)
         if lock is not None:
             self.store.remove_folder(folder)
             lock.release()

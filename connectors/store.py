@@ -19,7 +19,16 @@ import pyarrow as pa
 
 from transforms.errors import HeadraceError, PermanentError, TransientError
 
-__all__ = ["LOCK_WAIT_S", "LocalStore", "Lock", "Store", "is_remote", "mark", "write_error"]
+__all__ = [
+    "LOCK_WAIT_S",
+    "LocalStore",
+    "Lock",
+    "Store",
+    "is_full",
+    "is_remote",
+    "mark",
+    "write_error",
+]
 
 LOCK_WAIT_S = 60.0
 """A commit holds a lake's lock for the time of its renames; longer than this is no commit."""
@@ -75,7 +84,7 @@ class Store(Protocol):
         """Lock a folder against other processes; None if someone else keeps it for so long."""
 
     def can_stage(self, folder: str, root: str) -> bool:
-        """Tell whether a folder exists or can be made from which files move to the root."""
+        """Tell whether a folder exists or can be made from which files may move to the root."""
 
 
 def is_remote(path: str) -> bool:
@@ -190,7 +199,7 @@ class LocalStore:
         return FolderLock(descriptor)
 
     def can_stage(self, folder: str, root: str) -> bool:
-        """Tell whether the folder is there or can be, on the root's file system."""
+        """Tell whether the folder is there or can be, on a device that looks like the root's."""
         parent = posixpath.dirname(folder)
         if not os.path.exists(root) or os.stat(parent).st_dev != os.stat(root).st_dev:
             return False
@@ -219,9 +228,14 @@ def mark(store: Store, path: str) -> None:
     store.sync_folder(posixpath.dirname(path))
 
 
+def is_full(error: OSError) -> bool:
+    """Tell whether there is no room on the disk, or none for this user."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def write_error(error: OSError, path: str) -> HeadraceError:
     """Return the error to raise when a run can't write to its lake."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not is_full(error):
         return PermanentError(f"can't write to {path}: {error}")
     return TransientError(
         f"disk full while writing to {path}: nothing of this run is visible in the lake and no "

@@ -162,11 +162,19 @@ class Transaction:
     def close(self) -> None:
         """Remove what is staged, unless the run has committed, and give up the locks."""
         try:
-            if self._primary.records.find(self.run) is None:
-                for ledger in self._ledgers.values():
-                    ledger.store.remove_folder(self._folder(ledger))
-        except OSError:
-            _log.warning("run %s: could not remove its staged files", self.run, exc_info=True)
+            with self._primary.locked():
+                self._remove_staged()
+        except (OSError, TransientError):
+            _log.warning(
+                "run %s: could not remove its staged files; who opens the lake next removes them",
+                self.run, exc_info=True,
+            )  # fmt: skip
         finally:
             for lock in self._locks:
                 lock.release()
+
+    def _remove_staged(self) -> None:
+        """Needs the lock of the primary: it is what every recovery of this run holds."""
+        if self._primary.records.find(self.run) is None:
+            for ledger in self._ledgers.values():
+                ledger.store.remove_folder(self._folder(ledger))

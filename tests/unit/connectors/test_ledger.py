@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import errno
 import os
+import posixpath
 import shutil
 from pathlib import Path
 
@@ -13,8 +15,8 @@ import pyarrow as pa
 import pytest
 
 from connectors.identity import IDENTITY_SCHEMA
-from connectors.ledger import LakeFile, Ledger
-from connectors.store import LocalStore
+from connectors.ledger import LakeFile, Ledger, Recovery
+from connectors.store import LocalStore, Lock
 from connectors.transaction import MANIFEST, Transaction, encode_manifest
 from tests.conftest import PUBLISHED
 from tests.faults import Crash, Fuse, MortalStore
@@ -212,6 +214,93 @@ def test_a_missing_primary_keeps_its_staged_files(tmp_path: Path) -> None:
     (tmp_path / "away").rename(tmp_path / ".first.headrace")
     assert Ledger(str(tmp_path / "second")).open().removed == [transaction.run]
     assert not stage.exists()
+
+
+class MountedTwice(LocalStore):
+    """A lake that is a bind mount: the device of what lies beside it, but no way in."""
+
+    def rename(self, source: str, target: str) -> None:
+        if posixpath.basename(posixpath.dirname(target)) == "lake" and "/lake/" not in source:
+            raise OSError(errno.EXDEV, "Invalid cross-device link", source)
+        super().rename(source, target)
+
+
+def test_the_state_lies_inside_where_only_a_rename_tells_that_it_must(tmp_path: Path) -> None:
+    """It is found out before the first commit, and nothing is left beside the lake."""
+    root = tmp_path / "lake"
+    for _ in range(2):
+        ledger = Ledger(str(root), stores=lambda _: MountedTwice())
+        ledger.open()
+        assert ledger.state == str(root / "_headrace")
+    assert os.listdir(tmp_path) == ["lake"]
+    assert sorted(os.listdir(root))[0] == "_headrace"
+    assert len(os.listdir(root)) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "said"),
+    [
+        (errno.ENOSPC, TransientError, "disk full while writing to {root}: .*Free some space"),
+        (errno.EROFS, PermanentError, "can't write to {root}: .*Read-only"),
+    ],
+)
+def test_what_cannot_be_finished_is_said_of_the_lake(
+    tmp_path: Path, number: int, kind: type[Exception], said: str
+) -> None:
+    """An error of the system during recovery comes with the lake and what to do."""
+
+    class Ill(LocalStore):
+        def rename(self, source: str, target: str) -> None:
+            if source.endswith(".staged"):
+                raise OSError(number, os.strerror(number), source)
+            super().rename(source, target)
+
+    root = tmp_path / "lake"
+    die_after_the_record(root, run_id(0))
+    with pytest.raises(kind, match=said.format(root=root)):
+        Ledger(str(root), stores=lambda _: Ill()).open()
+    assert len(Ledger(str(root)).open().finished) == 1
+
+
+def test_a_folder_that_vanishes_during_recovery_is_no_error(tmp_path: Path) -> None:
+    """The run that it belongs to was quicker to remove it."""
+    root = tmp_path / "lake"
+    Ledger(str(root)).open()
+    run = Path(Ledger(str(root)).staging, run_id(0))
+
+    class Late(LocalStore):
+        def lock(self, folder: str, wait_s: float = 1.0) -> Lock | None:
+            if folder == str(run):
+                run.rmdir()
+            return super().lock(folder, wait_s)
+
+    run.mkdir()
+    assert Ledger(str(root), stores=lambda _: Late()).open() == Recovery()
+    assert not run.exists()
+
+
+def test_staged_files_are_removed_under_the_lock(tmp_path: Path) -> None:
+    """A run that ends does not get in the way of another's recovery; if it must, it leaves them."""
+    held: list[bool] = []
+
+    class Watching(LocalStore):
+        def lock(self, folder: str, wait_s: float = 1.0) -> Lock | None:
+            return super().lock(folder, min(wait_s, 0.02))
+
+        def remove_folder(self, folder: str) -> None:
+            if folder.endswith(run):
+                held.append(LocalStore().lock(ledger.state, wait_s=0) is None)
+            super().remove_folder(folder)
+
+    run = run_id(0)
+    ledger = Ledger(str(tmp_path / "lake"), stores=lambda _: Watching())
+    Transaction.begin(ledger, run).close()
+    assert held == [True]
+    transaction = Transaction.begin(ledger, run)
+    with ledger.locked():
+        transaction.close()
+    assert ledger.store.exists(posixpath.join(ledger.staging, run))
+    assert ledger.open().removed == [run]
 
 
 def test_the_state_of_a_mount_point_lies_inside(volume: Path) -> None:
