@@ -128,10 +128,13 @@ class Ledger:
         lakes = [name for name in self.store.names(self.root) if name.startswith("_lake-")]
         tie = posixpath.join(self.state, "lake")
         known = self.store.read(tie).decode() if self.store.exists(tie) else None
-        if lakes and known == lakes[0]:
-            self._fill(known)
-        else:
-            self._begin(lakes[0] if lakes else f"_lake-{secrets.token_hex(8)}")
+        name = lakes[0] if lakes else f"_lake-{secrets.token_hex(8)}"
+        if known != name:
+            self._begin(name)
+        self._make_folders()
+        # Written each time, so that a lake that can't be written is found out at the start; and
+        # last, so that a state that has it is one from which files have got into the lake.
+        self.store.write(posixpath.join(self.state, "lake"), name.encode())
 
     def _begin(self, name: str) -> None:
         """Make the state anew, where files can be renamed from it into the lake.
@@ -140,28 +143,25 @@ class Ledger:
         """
         self.store.remove_folder(self.state)
         try:
-            self._fill(name)
             self._send(name)
         except OSError as error:
             if error.errno != errno.EXDEV or self.state == self._inside:
                 raise
             self.store.remove_folder(self.state)
             self.store.make_folder(self._inside)
-            self._fill(name)
             self._send(name)
-
-    def _fill(self, name: str) -> None:
-        for folder in ("commits", "staging"):
-            self.store.make_folder(posixpath.join(self.state, folder))
-        # Written each time, so that a lake that can't be written is found out at the start.
-        self.store.write(posixpath.join(self.state, "lake"), name.encode())
 
     def _send(self, name: str) -> None:
         """Put the empty file into the lake by the way that all files will take."""
-        staged = posixpath.join(self.staging, name)
+        self._make_folders()
+        staged = posixpath.join(self.state, name)
         mark(self.store, staged)
         self.store.rename(staged, posixpath.join(self.root, name))
         self.store.sync_folder(self.root)
+
+    def _make_folders(self) -> None:
+        for folder in ("commits", "staging"):
+            self.store.make_folder(posixpath.join(self.state, folder))
 
     def recover(self) -> Recovery:
         """Finish the commits of runs that died, and remove what died before its commit.
