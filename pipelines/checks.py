@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterable
 
@@ -38,15 +39,16 @@ def require_partitions(flag: str, levels: Iterable[Partition], schema: pa.Schema
 
 def require_apart(flag: str, folder: str, other_flag: str, other: str) -> None:
     """Refuse a folder that is, holds or lies in another one: a reader would mix their files."""
-    common = posixpath.commonpath([folder, other]) if _comparable(folder, other) else ""
-    if common in (folder, other):
+    one, two = f"{_absolute(folder)}/", f"{_absolute(other)}/"
+    if one.startswith(two) or two.startswith(one):
         raise ConfigError(
             flag, folder, f"is, holds or lies in {other_flag}={other}", "Choose a folder beside it"
         )
 
 
-def _comparable(folder: str, other: str) -> bool:
-    return folder.startswith("/") == other.startswith("/")
+def _absolute(folder: str) -> str:
+    bucket, colon, path = folder.rpartition("://")
+    return bucket + colon + (posixpath.normpath(path) if colon else os.path.realpath(folder))
 
 
 def _require_column(flag: str, value: object, name: str, schema: pa.Schema) -> None:

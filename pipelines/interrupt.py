@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["Interrupted", "interruptible"]
+__all__ = ["Interrupted", "interruptible", "uninterrupted"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -38,13 +38,36 @@ def interruptible() -> Iterator[None]:
         received.append(number)
         raise Interrupted(number)
 
-    previous = {number: signal.signal(number, stop) for number in SIGNALS}
+    with _handled_by(stop):
+        try:
+            yield
+        except BaseException:
+            if received:
+                raise Interrupted(received[0]) from None
+            raise
+        if received:  # raised where Python ignores exceptions, such as a destructor
+            raise Interrupted(received[0])
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let the block end although a signal to stop arrives: it is short, and then all is done."""
+
+    def ignore(_number: int, _frame: FrameType | None) -> None:
+        pass
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _handled_by(ignore):
+        yield
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield
-    except BaseException:
-        if received:
-            raise Interrupted(received[0]) from None
-        raise
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)

@@ -1,7 +1,8 @@
 """The launcher: a command line becomes Params, a graph, a run and an exit code.
 
     0         the run succeeded
-    1         the run failed; nothing was acknowledged, so that nothing is lost
+    1         the run failed; nothing was acknowledged, so that nothing is lost (what was read
+              from a --topic is: its subscription ends with the run)
     2         the command line can't be used; nothing was started
     130, 143  stopped by Ctrl-C or SIGTERM; as 1
 
@@ -24,7 +25,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from connectors.ledger import Commit
 from connectors.run import Limits, Run
-from pipelines.interrupt import Interrupted, interruptible
+from pipelines.interrupt import Interrupted, interruptible, uninterrupted
 from pipelines.params import Parser, help_text, parse_flags
 from pipelines.progress import Progress
 from runners import direct
@@ -76,7 +77,7 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
     def build(pipeline: beam.Pipeline) -> None:
         module.build(pipeline, params)
 
-    if (options.view_as(StandardOptions).runner or "DirectRunner") in direct.NAMES:
+    if direct.is_bounded(options.view_as(StandardOptions).runner):
         limits = Limits(getattr(params, "max_messages", None), getattr(params, "max_seconds", None))
         run_bounded(build, rest, limits)
     else:
@@ -110,18 +111,21 @@ def run_bounded(
     Raises:
         HeadraceError: what a step raised, or a PermanentError with the step's traceback.
     """
-    with interruptible(), Progress() as progress, Run(limits or Limits()) as run:
-        pipeline = beam.Pipeline(
-            runner=direct.bounded_runner(), options=PipelineOptions([*beam_argv, *run.options()])
-        )
-        build(pipeline)
-        _execute(pipeline)
-        return run.commit(dict(progress.totals))
+    with Progress() as progress, Run(limits or Limits()) as run:
+        with interruptible():
+            options = PipelineOptions([*beam_argv, *run.options()])
+            pipeline = beam.Pipeline(runner=direct.bounded_runner(), options=options)
+            build(pipeline)
+            _execute(pipeline)
+        with uninterrupted():
+            return run.commit(dict(progress.totals))
 
 
 def _execute(pipeline: beam.Pipeline) -> None:
     # Beam logs whatever a step raises, several times over; the user gets it once, from us.
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    beam_log = logging.getLogger("apache_beam")
+    level = beam_log.level
+    beam_log.setLevel(logging.CRITICAL)
     try:
         pipeline.run().wait_until_finish()
     except errors.HeadraceError as error:
@@ -129,6 +133,8 @@ def _execute(pipeline: beam.Pipeline) -> None:
     except Exception as error:
         _log.exception("a step failed")
         raise errors.PermanentError(f"{type(error).__name__}: {error}") from error
+    finally:
+        beam_log.setLevel(level)
 
 
 def _without_step(error: errors.HeadraceError) -> errors.HeadraceError:

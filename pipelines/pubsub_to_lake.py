@@ -51,7 +51,7 @@ class Params:
     topic: str | None = param(
         kinds.TOPIC,
         "Topic to read from, through a temporary subscription: only what is published from the "
-        "start of the run on.",
+        "start of the run on, and what a run that fails has read is gone.",
         example="projects/my-project/topics/flights",
         required=False,
         group="Source",
@@ -133,7 +133,7 @@ class Params:
     )
     shards: int = param(
         kinds.COUNT,
-        "Parallel parts of de-duplication and of each window; each part writes a file.",
+        "Parallel parts of de-duplication, and files of each window on a runner without end.",
         default="1",
         group="Lake",
     )

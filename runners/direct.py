@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-__all__ = ["NAMES", "bounded_runner"]
+__all__ = ["bounded_runner", "is_bounded"]
 
-NAMES = ("DirectRunner", "BundleBasedDirectRunner", "FnApiRunner", "direct")
-"""What a user may call it on the command line."""
+_NAMES = ("directrunner", "fnapirunner", "direct")
+
+
+def is_bounded(name: str | None) -> bool:
+    """Tell whether a name of a runner, in any case as Beam takes it, means this one; none does."""
+    return name is None or name.lower() in _NAMES
 
 
 def bounded_runner() -> FnApiRunner:

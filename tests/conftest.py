@@ -1,7 +1,11 @@
 """What all tests share: message batches, and property tests that print how to repeat them."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,6 +38,13 @@ def message_batch(payloads: Sequence[bytes], first_id: int = 1) -> Batch:
 
 
 @pytest.fixture
-def messages() -> Callable[..., Batch]:
-    """The factory ``message_batch``, for tests that don't import from here."""
-    return message_batch
+def volume(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 128 KiB, to be filled."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
+        reason = "this user may not mount a file system"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -110,13 +110,12 @@ def run_pipeline(
         process.wait()
 
 
-def wait_until(condition: object, limit_s: float) -> None:
+def wait_until(condition: Callable[[], bool], limit_s: float) -> None:
     """Wait for a callable to return true.
 
     Raises:
         TimeoutError: it did not, within the limit.
     """
-    assert callable(condition)
     end = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > end:

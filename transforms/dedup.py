@@ -11,7 +11,6 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import (
     BagStateSpec,
@@ -31,6 +30,7 @@ from transforms.field import Field
 from transforms.fingerprint import fingerprint
 from transforms.memory import NEVER_US, START, Memory, Summary
 from transforms.metrics import DUPLICATES, ROWS_WITHOUT_KEY
+from transforms.rewindow import ParDoInto
 
 __all__ = ["Deduplicate"]
 
@@ -87,7 +87,7 @@ class Deduplicate(beam.PTransform):
             | "Once" >> beam.ParDo(_InFirstWindow()).with_output_types(sharded)
             | "Globally" >> beam.WindowInto(GlobalWindows())
             | "First"
-            >> _IntoWindows(
+            >> ParDoInto(
                 _FirstOfKey(fields, whole_millis("horizon_s", self.horizon_s) * 1_000),
                 batches.windowing,
             ).with_output_types(Batch)
@@ -130,18 +130,6 @@ class _InFirstWindow(beam.DoFn):
     def process(self, element: _Sharded, window: Any = beam.DoFn.WindowParam) -> Iterator[_Sharded]:
         if window == element[1].windows[0]:
             yield element
-
-
-class _IntoWindows(beam.ParDo):
-    """A ParDo that sets the windows of its output itself, and declares them."""
-
-    def __init__(self, fn: beam.DoFn, windowing: Windowing) -> None:
-        super().__init__(fn)
-        self._windowing = windowing
-
-    def get_windowing(self, inputs: Any) -> Windowing:  # noqa: ARG002
-        """Return the windowing of the output, as Beam asks for it."""
-        return self._windowing
 
 
 class _Memories(dict[int, Memory]):

@@ -2,8 +2,8 @@
 
     carrier=UA/date=2013-01-01/20130101T050000_20130101T060000-pane0-00000-of-00001-RUN.parquet
 
-A name tells window, pane, shard and the run or job that wrote it, and nothing else: whoever
-writes the same pane again writes the same name.
+A name tells window, pane, shard and the run or job that wrote it, and nothing else: on a runner
+without end, whoever writes the same pane again writes the same name.
 """
 
 from __future__ import annotations

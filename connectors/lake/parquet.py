@@ -26,6 +26,8 @@ PENDING_BYTES_WANTED = 32 << 20
 """From here on a group is written if it is worth it: fresh memory costs more than encoding."""
 GROUP_ROWS_MIN = 8_192
 """Rows that make a group worth writing; groups of fewer rows compress and scan badly."""
+RELIEF_BYTES = 4 << 20
+"""What must come in before it is worth looking for a large group again."""
 OPEN_FILES_MAX = 512
 """Files that are open at a time; below the usual limit of 1,024 per process."""
 FILES_MAX = 100_000
@@ -113,6 +115,7 @@ class FilesWriter:
         self._done: list[LakeFile] = []
         self._paths: set[str] = set()
         self._pending_bytes = 0
+        self._relieved_bytes = 0  # nothing more to gain below
         self._row_bytes = 0.0
 
     def add(self, path: str, batch: Batch) -> None:
@@ -127,7 +130,7 @@ class FilesWriter:
         self._pending_bytes += size
         if file.pending_rows >= self._options.row_group_rows:
             self._write(file)
-        elif self._pending_bytes > PENDING_BYTES_WANTED:
+        elif self._pending_bytes > max(PENDING_BYTES_WANTED, self._relieved_bytes):
             self._relieve()
 
     def _relieve(self) -> None:
@@ -135,11 +138,15 @@ class FilesWriter:
         largest = max(self._files.values(), key=lambda file: file.pending_bytes)
         if largest.pending_rows >= GROUP_ROWS_MIN or self._pending_bytes > PENDING_BYTES_MAX:
             self._write(largest)
+            self._relieved_bytes = self._pending_bytes
+        else:
+            self._relieved_bytes = self._pending_bytes + RELIEF_BYTES
 
     def finish(self) -> list[LakeFile]:
         """Write what waits, close the files and return them; they are still staged."""
-        for file in list(self._files.values()):
-            self._finish(file)
+        # Open files first: to open one more may close another, which is then no longer ours.
+        while self._files:
+            self._finish(next(iter((self._open or self._files).values())))
         return self._done
 
     def abort(self) -> None:

@@ -147,8 +147,9 @@ class ListFiles(beam.DoFn):
         self._target = target
         self._by_pane = by_pane
 
-    def process(self, _impulse: bytes, files: list[LakeFile]) -> Iterator[LakeFile]:
+    def process(self, group: tuple[int, Iterable[LakeFile | None]]) -> Iterator[LakeFile]:
         """Name the files, list them, and pass them on."""
+        files = [file for file in group[1] if file is not None]
         if self._by_pane:
             files = _renamed(files, partial(shards, job=self._target.job))
         manifest = posixpath.join(self._target.folder, MANIFEST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import secrets
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
@@ -53,7 +53,8 @@ class Write(beam.PTransform):
         path: the folder; ``gs://`` too.
         partition_by: levels of folders, outermost first; as text ``date(event_time),carrier``.
             The column of a level like ``carrier`` is in the folder's name and not in the file.
-        shards: files per pane and folder that are written in parallel.
+        shards: files per pane and folder that are written in parallel, on a runner without end. A
+            run writes where its bundles are, and numbers their files as shards.
         files: row groups, codec, encodings.
         job: names an endless job in its files. It must differ between the writers of a lake and
             from launch to launch, as the default does, unless the runner keeps its state.
@@ -95,10 +96,19 @@ class Write(beam.PTransform):
         target = self._staged(run)
         merging = batches.windowing.windowfn.is_merging()
         files = self._panes(batches, target) if merging else self._bundles(batches, target)
-        everything = files | "AllWindows" >> beam.WindowInto(GlobalWindows())
-        listing = beam.ParDo(ListFiles(target, by_pane=not merging), beam.pvalue.AsList(everything))
-        once = batches.pipeline | f"{self.label}/Once" >> beam.Impulse()
-        return Written(once | f"{self.label}/List" >> listing.with_output_types(LakeFile))
+        # One group of all files, and of a nothing, so that there is a group even without files. A
+        # side input would not do: the FnApiRunner repeats its elements for every timer of a step.
+        listing = beam.ParDo(ListFiles(target, by_pane=not merging))
+        nothing = batches.pipeline | "Once" >> beam.Create([None], reshuffle=False)
+        everything = (files | "AllWindows" >> beam.WindowInto(GlobalWindows()), nothing)
+        listed = (
+            everything
+            | beam.Flatten()
+            | "OneKey" >> beam.Map(lambda file: (0, file)).with_output_types(tuple[int, Any])
+            | "Together" >> beam.GroupByKey()
+            | "List" >> listing.with_output_types(LakeFile)
+        )
+        return Written(listed)
 
     def _panes(self, batches: beam.PCollection, target: Target) -> beam.PCollection:
         """Gather each pane of a shard: then its file can have a name that a retry repeats."""

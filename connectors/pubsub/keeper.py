@@ -61,5 +61,8 @@ class LeaseKeeper:
         except grpc.RpcError as error:
             _log.info("leases not extended, next try in %.0f s: %s", self._interval_s, error)
             return
+        except Exception:  # noqa: BLE001 - whatever it is, the next turn must come
+            _log.warning("leases not extended, next try in %.0f s", self._interval_s, exc_info=True)
+            return
         with self._guard:  # leases that came meanwhile are behind those of before
             self._alive[: len(before)] = still

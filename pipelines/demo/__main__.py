@@ -29,6 +29,7 @@ from transforms.metrics import DUPLICATES
 
 TOPIC = "projects/demo/topics/flights"
 SUBSCRIPTION = "projects/demo/subscriptions/flights-lake"
+MARK = ".headrace-demo"
 SCHEMA = Path(__file__).with_name("flights.json")
 
 console = Console(highlight=False, soft_wrap=True)
@@ -56,10 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _emptied(folder: Path) -> bool:
     """Remove what an earlier demo left; refuse to remove anything else."""
     if folder.exists():
-        if any(folder.iterdir()) and not (folder / "broker").is_dir():
+        if any(folder.iterdir()) and not (folder / MARK).is_file():
             return False
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
+    (folder / MARK).touch()
     return True
 
 

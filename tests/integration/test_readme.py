@@ -22,6 +22,11 @@ def code_blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    """No placeholder of a figure or an output is published."""
+    assert "@@" not in (ROOT / "README.md").read_text()
+
+
 def test_pipeline_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example is complete: saved to a file and started, it gives the right answer."""
     (code,) = code_blocks("python")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ from apache_beam.transforms.window import FixedWindows, Sessions, TimestampedVal
 from connectors import lake
 from connectors.ledger import Commit, Ledger
 from connectors.run import Run
+from connectors.store import LocalStore
 from transforms import metrics
 from transforms.batch import Batch
 from transforms.errors import ConfigError, TransientError
@@ -353,18 +353,6 @@ def test_a_folder_that_cannot_be_written_is_found_at_construction() -> None:
         run(in_windows(MINUTES), lake.Write("/proc/lake"))
 
 
-@pytest.fixture
-def volume(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 128 KiB."""
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
-        pytest.skip("this user may not mount a file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def test_a_full_disk_stops_the_run_and_leaves_what_was_there(volume: Path) -> None:
     """Rows of earlier runs stay, staged files go, and the error says what to do."""
     run(in_windows([(0, batch(0, 3))]), lake.Write(str(volume)))
@@ -374,3 +362,25 @@ def test_a_full_disk_stops_the_run_and_leaves_what_was_there(volume: Path) -> No
     assert numbers(volume) == [0, 1, 2]
     assert not list(volume.rglob("*.staged"))
     assert list((volume / "_headrace" / "staging").iterdir()) == []
+
+
+class _Full(LocalStore):
+    """A disk without room for files of the lake, but with some for its records."""
+
+    def output(self, path: str) -> pa.NativeFile:
+        raise OSError(errno.ENOSPC, "No space left on device", path)
+
+
+def test_a_full_disk_is_explained_wherever_it_is_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is visible, nothing stays staged, and the next run with room writes all rows."""
+    root = str(tmp_path / "lake")
+    with monkeypatch.context() as patch:
+        patch.setattr("connectors.lake.steps.store_of", lambda _root: _Full())
+        with pytest.raises(TransientError, match="disk full while writing"):
+            run(in_windows(MINUTES), lake.Write(root))
+    assert not list(tmp_path.rglob("*.staged"))
+    assert names(tmp_path / "lake") == []
+    run(in_windows(MINUTES), lake.Write(root))
+    assert numbers(tmp_path / "lake") == list(range(9))

@@ -1,7 +1,6 @@
 """The main job with its real command line, against a real broker in this process."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -155,6 +154,17 @@ def test_partitions_and_shards_hold_the_same_rows(broker: Broker, flags: dict[st
     assert len(folders) == 60
 
 
+def test_each_window_is_one_file(broker: Broker, flags: dict[str, str]) -> None:
+    """However often the timers of a step before fire, a file is listed once and named as one."""
+    days = [click(n, at=f"2026-01-{1 + n % 28:02d}T00:00:00Z") for n in range(560)]
+    for start in range(0, 560, 20):
+        publish(days[start : start + 20])
+    assert run(flags, "--dedup_horizon=2h") == 0
+    (commit,) = Ledger(flags["output"]).commits()
+    assert len({file.staged for file in commit.files}) == len(commit.files) == 28
+    assert all("-00000-of-00001-" in file.path for file in commit.files)
+
+
 NASTY = {
     "empty payload": b"",
     "invalid UTF-8": b'{"id": "\xff", "at": "2026-01-01T00:00:00Z"}',
@@ -278,7 +288,6 @@ def test_missing_subscription_is_named(
     assert "projects/demo/subscriptions/nobody" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(os.name != "posix", reason="uses POSIX file kinds")
 def test_output_that_is_a_file_is_refused(
     broker: Broker, flags: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

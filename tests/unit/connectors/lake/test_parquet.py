@@ -79,6 +79,7 @@ def test_the_largest_folder_is_written_when_memory_is_short(
 ) -> None:
     """The bound holds for all folders together."""
     monkeypatch.setattr(parquet, "PENDING_BYTES_WANTED", 500)
+    monkeypatch.setattr(parquet, "RELIEF_BYTES", 0)
     monkeypatch.setattr(parquet, "PENDING_BYTES_MAX", 1_000)
     files = writer(tmp_path)
     files.add("small", batch(n=[1]))
@@ -91,6 +92,7 @@ def test_the_largest_folder_is_written_when_memory_is_short(
 def test_a_complete_group_is_written_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long before memory is short, a group that is large enough goes; small ones stay together."""
     monkeypatch.setattr(parquet, "PENDING_BYTES_WANTED", 500)
+    monkeypatch.setattr(parquet, "RELIEF_BYTES", 0)
     monkeypatch.setattr(parquet, "GROUP_ROWS_MIN", 100)
     files = writer(tmp_path)
     files.add("small", batch(n=list(range(90))))
@@ -125,6 +127,20 @@ def test_file_that_waited_longest_gives_way(
         ("k=2/f.parquet", [2] * 2),
         ("k=3/f.parquet", [3] * 2),
     ]
+
+
+def test_waiting_and_open_files_are_finished_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end, a file that was never opened does not push an open one out twice."""
+    monkeypatch.setattr(parquet, "OPEN_FILES_MAX", 2)
+    files = writer(tmp_path, FileOptions(row_group_rows=2))
+    files.add("waiting", batch(n=[0]))
+    for number in range(3):
+        files.add(f"open{number}", batch(n=[number, number]))
+        files.add(f"open{number}", batch(n=[number]))
+    found = sorted((file.path, file.rows) for file in files.finish())
+    assert found == [("open0", 3), ("open1", 3), ("open2", 3), ("waiting", 1)]
 
 
 def test_abort_removes_files_that_were_closed_before(
