@@ -12,11 +12,13 @@ acknowledged when everything has succeeded. On other runners the runner commits.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -26,7 +28,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from connectors.ledger import Commit
 from connectors.run import Limits, Run
 from pipelines.interrupt import Interrupted, interruptible, uninterrupted
-from pipelines.params import Parser, help_text, parse_flags
+from pipelines.params import Parser, help_text, parse_flags, specs
 from pipelines.progress import Progress
 from runners import direct
 from transforms import errors
@@ -44,9 +46,21 @@ def main(module_name: str) -> NoReturn:
     Args:
         module_name: importable name, so that no class is pickled as ``__main__``'s.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    # By way of the present sys.stderr, which the progress line replaces while it is shown.
+    handler = logging.StreamHandler(_Stderr())
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", handlers=[handler]
+    )
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     sys.exit(status(importlib.import_module(module_name), sys.argv[1:]))
+
+
+class _Stderr(io.TextIOBase):
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def status(module: ModuleType, argv: Sequence[str]) -> int:
@@ -59,6 +73,8 @@ def status(module: ModuleType, argv: Sequence[str]) -> int:
     except errors.ConfigError as error:
         return _complain(error, 2)
     except errors.HeadraceError as error:
+        if error.__cause__ is not None and not isinstance(error.__cause__, errors.HeadraceError):
+            _log.error("a step failed", exc_info=error.__cause__)
         return _complain(error, 1)
     except Interrupted as stop:
         return _complain(f"stopped by {stop.name}; nothing was acknowledged", stop.status)
@@ -77,11 +93,28 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
     def build(pipeline: beam.Pipeline) -> None:
         module.build(pipeline, params)
 
+    with _naming_flags(params):
+        _run(build, options, rest, params)
+
+
+def _run(build: Build, options: PipelineOptions, rest: Sequence[str], params: Any) -> None:
     if direct.is_bounded(options.view_as(StandardOptions).runner):
         limits = Limits(getattr(params, "max_messages", None), getattr(params, "max_seconds", None))
         run_bounded(build, rest, limits)
     else:
         _run_elsewhere(build, options)
+
+
+@contextlib.contextmanager
+def _naming_flags(params: Any) -> Iterator[None]:
+    """Let an error about a parameter's value name the flag that gave it."""
+    try:
+        yield
+    except errors.ConfigError as error:
+        for spec in specs(type(params)):
+            if error.value is not None and getattr(params, spec.name) == error.value:
+                raise errors.ConfigError(spec.flag, error.value, error.rule, error.fix) from error
+        raise
 
 
 def beam_parser() -> Parser:
@@ -131,7 +164,6 @@ def _execute(pipeline: beam.Pipeline) -> None:
     except errors.HeadraceError as error:
         raise _without_step(error) from error
     except Exception as error:
-        _log.exception("a step failed")
         raise errors.PermanentError(f"{type(error).__name__}: {error}") from error
     finally:
         beam_log.setLevel(level)
@@ -144,6 +176,12 @@ def _without_step(error: errors.HeadraceError) -> errors.HeadraceError:
 
 
 def _run_elsewhere(build: Build, options: PipelineOptions) -> None:
-    pipeline = beam.Pipeline(options=options)
+    try:
+        pipeline = beam.Pipeline(options=options)
+    except (ValueError, AttributeError) as error:  # what Beam raises for a name or option it lacks
+        runner = options.view_as(StandardOptions).runner
+        raise errors.ConfigError(
+            "--runner", runner, str(error).strip(), "Give the runner and its options as Beam asks"
+        ) from error
     build(pipeline)
     pipeline.run().wait_until_finish()

@@ -144,8 +144,9 @@ def _parsed(spec: Spec, text: str) -> Any:
     try:
         return spec.kind.parse(text)
     except ConfigError as error:
-        # The kind knows the rule, only we know which flag broke it.
-        raise ConfigError(spec.flag, text, error.rule, error.fix) from error
+        # The kind knows the rule and the place within the text, only we know which flag it is.
+        place = "" if error.value == text else f"{error.name}={error.value!r} "
+        raise ConfigError(spec.flag, text, place + error.rule, error.fix) from error
 
 
 def _fix(spec: Spec) -> str:

@@ -95,7 +95,8 @@ class Params:
     )
     window: Windows = param(
         kinds.WINDOW,
-        "Windows of event time: fixed:SIZE, sliding:SIZE/PERIOD or session:GAP.",
+        "Windows of event time: SIZE or fixed:SIZE, sliding:SIZE/PERIOD or session:GAP. Each "
+        "window is a file at least.",
         default="fixed:1h",
         group="Rows",
     )

@@ -26,7 +26,8 @@ class ConfigError(HeadraceError):
         self.name, self.value, self.rule, self.fix = name, value, rule, fix
 
     def __str__(self) -> str:
-        return f"{self.name}={self.value!r}: {self.rule}. {self.fix}"
+        given = self.name if self.value is None else f"{self.name}={self.value!r}"
+        return f"{given}: {self.rule}. {self.fix}"
 
 
 class DataError(HeadraceError):

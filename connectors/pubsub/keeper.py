@@ -59,7 +59,7 @@ class LeaseKeeper:
         try:
             still = self._subscription.extend(before)
         except grpc.RpcError as error:
-            _log.info("leases not extended, next try in %.0f s: %s", self._interval_s, error)
+            _log.debug("leases not extended, next try in %.0f s: %s", self._interval_s, error)
             return
         except Exception:  # noqa: BLE001 - whatever it is, the next turn must come
             _log.warning("leases not extended, next try in %.0f s", self._interval_s, exc_info=True)

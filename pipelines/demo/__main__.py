@@ -24,6 +24,7 @@ from connectors import pubsub
 from connectors.ledger import Ledger
 from pipelines.demo import answers, flights
 from pipelines.demo.broker import broker_process
+from pipelines.interrupt import Interrupted, interruptible
 from transforms.errors import HeadraceError
 from transforms.metrics import DUPLICATES
 
@@ -134,6 +135,11 @@ def _print_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        with interruptible():
+            code = main()
     except HeadraceError as error:
         sys.exit(f"error: {error}")
+    except Interrupted as stop:
+        console.print(f"stopped by {stop.name}")
+        code = stop.status
+    sys.exit(code)

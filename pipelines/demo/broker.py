@@ -26,7 +26,10 @@ def broker_process(data_dir: Path, port: int = 0) -> Iterator[str]:
     """
     command = [sys.executable, "-m", "connectors.broker"]
     command += ["--port", str(port), "--data-dir", os.fspath(data_dir)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # In a session of its own, so that Ctrl-C reaches us first: whoever talks to it ends before it.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
         ready = re.search(r"PUBSUB_EMULATOR_HOST=(\S+)", process.stdout.readline())
         try:

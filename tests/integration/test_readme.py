@@ -27,9 +27,29 @@ def test_nothing_is_left_to_fill_in() -> None:
     assert "@@" not in (ROOT / "README.md").read_text()
 
 
+def test_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client code and the flags of the main job give one flight and one dead letter."""
+    started = "$ python -m pipelines.pubsub_to_lake"
+    command = next(block for block in code_blocks("console") if block.startswith(started))
+    flags = re.findall(r"--\w+=\S+", command)
+    argv = [flag.replace("'", "").replace("=./", f"={tmp_path}/") for flag in flags]
+    with BrokerProcess(tmp_path / "broker") as broker:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
+        exec(code_blocks("python")[0], {})
+        log = tmp_path / "log"
+        module = "pipelines.pubsub_to_lake"
+        status = run_pipeline(module, broker.address, argv, log, limit_s=60)
+        assert status == 0, log.read_text()
+    lake = ds.dataset(tmp_path / "lake", partitioning="hive").to_table().to_pylist()
+    assert [row["event_id"] for row in lake] == ["UA1545"]
+    assert str(lake[0]["date"]) == "2013-01-01"
+    (dead,) = ds.dataset(tmp_path / "dead_letters").to_table().to_pylist()
+    assert dead["data"] == b"not a flight"
+
+
 def test_pipeline_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example is complete: saved to a file and started, it gives the right answer."""
-    (code,) = code_blocks("python")
+    code = code_blocks("python")[1]
     (tmp_path / "carrier_delays.py").write_text(code)
     events = flights.events(2_000)
     with BrokerProcess(tmp_path / "broker") as broker:

@@ -36,7 +36,8 @@ def test_bad_names_say_what_is_wrong(name: str) -> None:
     """A bad name is a ConfigError with parameter, value, rule and an example."""
     with pytest.raises(ConfigError) as caught:
         names.check_topic("output_topic", name)
-    assert str(caught.value).startswith(f"output_topic={name!r}: ")
+    given = "output_topic" if name is None else f"output_topic={name!r}"
+    assert str(caught.value).startswith(f"{given}: ")
     assert "projects/my-project/topics/my-topic" in str(caught.value)
 
 
