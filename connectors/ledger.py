@@ -205,6 +205,8 @@ class Ledger:
         if record is not None:
             primary.finish(record)
             recovery.finished.append(run)
+            rows = sum(file.rows for file in record.files)
+            _log.info("finished run %s, which died after its commit: %d rows", run, rows)
             return
         folder = posixpath.join(self.staging, run)
         try:
