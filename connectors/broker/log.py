@@ -200,7 +200,7 @@ class Log:
         except OSError as error:
             self._roll_back(error)
         try:
-            os.fdatasync(self._file)
+            _sync_content(self._file)
         except OSError as error:
             # What a failed sync has left on the disk is unknown, and a second one may lie.
             self._fail(error)
@@ -258,3 +258,9 @@ def _sync_directory(directory: Path) -> None:
 
 def _full_text(directory: Path) -> str:
     return f"The disk of {directory} is full; acknowledge messages or make room on it."
+
+
+def _sync_content(file: int) -> None:
+    """Make a file's content durable; macOS has no ``fdatasync``."""
+    sync = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
+    sync(file)
