@@ -75,8 +75,8 @@ class StandardPull:
 
     def acknowledge(self, leases: Sequence[pa.Array]) -> None:
         """Acknowledge all messages of the leases, expired ones included."""
-        if leases:
-            for request in wire.acknowledge_requests(self._subscription, pa.concat_arrays(leases)):
+        for ack_ids in leases:  # all ids of a large run together would overflow an Arrow array
+            for request in wire.acknowledge_requests(self._subscription, ack_ids):
                 self._stub.call("Acknowledge", request, CALL_S)
 
     def release(self, leases: Sequence[pa.Array]) -> None:
@@ -140,8 +140,7 @@ class StandardPull:
             return None
 
     def _modify(self, leases: Sequence[pa.Array], deadline_s: int) -> None:
-        if leases:
-            ack_ids = pa.concat_arrays(leases)
+        for ack_ids in leases:
             for request in wire.extend_requests(self._subscription, ack_ids, deadline_s):
                 self._stub.call("ModifyAckDeadline", request, CALL_S)
 

@@ -164,5 +164,5 @@ def test_leases_are_extended_released_and_acknowledged(
     assert subscription.extend([lease.slice(0, 4), lease.slice(4)]) == [lease[:4], lease[4:]]
     subscription.release([lease])
     subscription.acknowledge([lease.slice(4), lease.slice(0, 4)])
-    assert backlog.modified == [(17, ids), (0, ids)]
+    assert backlog.modified == [(17, ids[:4]), (17, ids[4:]), (0, ids)]
     assert backlog.acknowledged == ids[4:] + ids[:4]
