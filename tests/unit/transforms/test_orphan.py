@@ -1,20 +1,20 @@
 """Rows that lost their message keep themselves as JSON."""
 
 import datetime as dt
-from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
 import pyarrow as pa
 
+from tests.conftest import message_batch
 from transforms.batch import Batch
 from transforms.message import MESSAGE_SCHEMA, attach_message
 from transforms.orphan import with_messages
 
 
-def test_messages_stay(messages: Callable[..., Batch]) -> None:
+def test_messages_stay() -> None:
     """Message batches and typed rows with their messages are returned as they are."""
-    batch = messages([b"x"])
+    batch = message_batch([b"x"])
     typed = attach_message(pa.record_batch({"a": [1]}), batch)
     assert with_messages(batch) is batch
     assert with_messages(typed) is typed
