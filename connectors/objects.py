@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -13,11 +12,8 @@ from connectors.store import LOCK_WAIT_S, LocalStore, Lock, Store, is_remote
 __all__ = ["ObjectStore", "store_of"]
 
 
-@dataclass
 class _NoLock:
     """Stands for a lock where there are none."""
-
-    folder: str
 
     def release(self) -> None:
         """Nothing is held."""
@@ -86,9 +82,9 @@ class ObjectStore:
         if found:
             FileSystems.delete([item.path for item in found])
 
-    def lock(self, folder: str, wait_s: float = LOCK_WAIT_S) -> Lock | None:
+    def lock(self, folder: str, wait_s: float = LOCK_WAIT_S) -> Lock | None:  # noqa: ARG002 - as Store has it
         """Return a lock that keeps nobody out; None for a trial: whoever wrote may be alive."""
-        return _NoLock(folder) if wait_s > 0 else None
+        return _NoLock() if wait_s > 0 else None
 
     def can_stage(self, folder: str, root: str) -> bool:
         """Tell whether the prefix is in a bucket at all: what lies beside a bucket is not."""
