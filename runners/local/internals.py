@@ -1,0 +1,69 @@
+"""Every name of Beam's internals that the local runner uses.
+
+Beam gives no promise about these: they may move with any release. All other modules here import
+them from this one, so that an upgrade shows in one place, and at once, what has moved.
+"""
+
+from apache_beam.coders import coder_impl, coders
+from apache_beam.coders.coder_impl import create_InputStream, create_OutputStream
+from apache_beam.internal import pickler
+from apache_beam.metrics import monitoring_infos
+from apache_beam.portability import common_urns, python_urns
+from apache_beam.portability.api import (
+    beam_fn_api_pb2,
+    beam_provision_api_pb2,
+    beam_runner_api_pb2,
+    metrics_pb2,
+)
+from apache_beam.runners import pipeline_context
+from apache_beam.runners.pipeline_utils import (
+    group_by_key_input_visitor,
+    merge_common_environments,
+    merge_superset_dep_environments,
+    validate_pipeline_graph,
+)
+from apache_beam.runners.portability.fn_api_runner import translations
+from apache_beam.runners.portability.fn_api_runner.execution import ENCODED_IMPULSE_VALUE
+from apache_beam.runners.portability.fn_api_runner.fn_runner import (
+    ExtendedProvisionInfo,
+    FnApiMetrics,
+)
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
+    EmbeddedWorkerHandler,
+    WorkerHandler,
+    WorkerHandlerManager,
+)
+from apache_beam.runners.worker import sdk_worker
+from apache_beam.runners.worker.bundle_processor import DATA_INPUT_URN, DATA_OUTPUT_URN
+from apache_beam.utils import proto_utils
+
+__all__ = [
+    "DATA_INPUT_URN",
+    "DATA_OUTPUT_URN",
+    "ENCODED_IMPULSE_VALUE",
+    "EmbeddedWorkerHandler",
+    "ExtendedProvisionInfo",
+    "FnApiMetrics",
+    "WorkerHandler",
+    "WorkerHandlerManager",
+    "beam_fn_api_pb2",
+    "beam_provision_api_pb2",
+    "beam_runner_api_pb2",
+    "coder_impl",
+    "coders",
+    "common_urns",
+    "create_InputStream",
+    "create_OutputStream",
+    "group_by_key_input_visitor",
+    "merge_common_environments",
+    "merge_superset_dep_environments",
+    "metrics_pb2",
+    "monitoring_infos",
+    "pickler",
+    "pipeline_context",
+    "proto_utils",
+    "python_urns",
+    "sdk_worker",
+    "translations",
+    "validate_pipeline_graph",
+]
