@@ -1,0 +1,241 @@
+"""One bundle in one SDK harness: what goes in, what comes out, and its end.
+
+Beam's own ``BundleManager`` finalizes a bundle as soon as it is through. Here that waits until
+the epoch is committed: to finalize is to acknowledge messages.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from runners.local.internals import EmbeddedWorkerHandler, beam_fn_api_pb2
+
+__all__ = ["Bundle", "BundleResult", "Harness", "Split"]
+
+SPLIT_AFTER_S = 1.0
+"""How long a source may go on in one bundle before it is asked to stop where it is."""
+SPLIT_AGAIN_S = 0.25
+"""A source that could not be split is asked again after this time."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle is given.
+
+    Attributes:
+        descriptor: id of the stage's descriptor.
+        inputs: encoded elements by reading transform; each such transform has an entry.
+        timers: encoded timers by step and family; each family has an entry.
+        outputs: the writing transforms.
+        token: what the harness may keep of the state is valid while this stays the same.
+        splittable: ask for the rest back if it takes long.
+    """
+
+    descriptor: str
+    inputs: Mapping[str, Sequence[bytes]]
+    timers: Mapping[tuple[str, str], bytes]
+    outputs: Sequence[str]
+    token: bytes
+    splittable: bool = False
+
+
+@dataclass(frozen=True)
+class Split:
+    """Elements of a channel that were not processed: from this index on."""
+
+    transform: str
+    first_residual: int
+
+
+@dataclass
+class BundleResult:
+    """What a bundle gave.
+
+    Attributes:
+        number: names it in the harness that ran it, if it waits for its end.
+        harness: where it ran.
+        outputs: encoded elements by writing transform.
+        timers: encoded timers that were set or cleared, by step and family, in order.
+        residuals: ``DelayedBundleApplication``, what sources have left to do.
+        splits: elements that were given back.
+        infos: ``MonitoringInfo`` of the bundle.
+        needs_end: it is to be finalized after the commit.
+    """
+
+    number: str
+    harness: Harness
+    outputs: dict[str, list[bytes]] = field(default_factory=dict)
+    timers: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
+    residuals: list[Any] = field(default_factory=list)
+    splits: list[Split] = field(default_factory=list)
+    infos: Sequence[Any] = ()
+    needs_end: bool = False
+
+
+class Harness:
+    """An SDK harness, in this process or another, that runs one bundle at a time.
+
+    Args:
+        handler: Beam's handler of it.
+    """
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+
+    @property
+    def data_url(self) -> str:
+        """The endpoint of the data channel."""
+        return str(self._handler.data_api_service_descriptor().url)
+
+    @property
+    def state_url(self) -> str | None:
+        """The endpoint of the state service; None where state is a call away."""
+        descriptor = self._handler.state_api_service_descriptor()
+        return None if descriptor is None else str(descriptor.url)
+
+    @property
+    def in_process(self) -> bool:
+        """Whether user code runs in this process, so that its exceptions arrive as they are."""
+        return isinstance(self._handler, EmbeddedWorkerHandler)
+
+    def run(self, bundle: Bundle) -> BundleResult:
+        """Process a bundle to its end, which waits for ``finalize`` if it asks for it.
+
+        Raises:
+            Exception: what user code raised (in process), or a RuntimeError with its traceback.
+        """
+        number = f"bundle-{next(_numbers)}"
+        self._send(number, bundle)
+        request = beam_fn_api_pb2.InstructionRequest(
+            instruction_id=number,
+            process_bundle=beam_fn_api_pb2.ProcessBundleRequest(
+                process_bundle_descriptor_id=bundle.descriptor,
+                cache_tokens=[_user_state_token(bundle.token)],
+            ),
+        )
+        with _Splitter(self._handler, number, bundle) as splitter:
+            future = self._handler.control_conn.push(request)
+            result = self._receive(number, bundle, future)
+            response = future.get()
+        if response.error:
+            raise RuntimeError(response.error)
+        done = response.process_bundle
+        result.residuals = [*done.residual_roots, *splitter.residuals]
+        result.splits = splitter.splits
+        result.infos = done.monitoring_infos
+        result.needs_end = done.requires_finalization
+        return result
+
+    def _send(self, number: str, bundle: Bundle) -> None:
+        connection = self._handler.data_conn
+        for (transform, family), timers in bundle.timers.items():
+            stream = connection.output_timer_stream(number, transform, family)
+            stream.write(timers)
+            stream.close()
+        for transform, pieces in bundle.inputs.items():
+            stream = connection.output_stream(number, transform)
+            for piece in pieces:
+                stream.write(piece)
+                stream.maybe_flush()
+            stream.close()
+
+    def _receive(self, number: str, bundle: Bundle, future: Any) -> BundleResult:
+        result = BundleResult(number, self)
+        expected = [*bundle.outputs, *bundle.timers]
+
+        def has_failed() -> bool:
+            return bool(future.is_done() and future.get().error)
+
+        for output in self._handler.data_conn.input_elements(
+            number, expected, abort_callback=has_failed
+        ):
+            if isinstance(output, beam_fn_api_pb2.Elements.Timers):
+                key = (output.transform_id, output.timer_family_id)
+                if output.timers:
+                    result.timers.setdefault(key, []).append(output.timers)
+            elif output.data:
+                result.outputs.setdefault(output.transform_id, []).append(output.data)
+        return result
+
+    def finalize(self, number: str) -> None:
+        """End a bundle whose epoch is committed: its finalizers are called.
+
+        Raises:
+            RuntimeError: the harness has failed; what a finalizer raises is logged by Beam.
+        """
+        request = beam_fn_api_pb2.InstructionRequest(
+            finalize_bundle=beam_fn_api_pb2.FinalizeBundleRequest(instruction_id=number)
+        )
+        response = self._handler.control_conn.push(request).get()
+        if response.error:
+            raise RuntimeError(response.error)
+
+    def abandon(self, numbers: Iterable[str], error: BaseException) -> None:
+        """Forget bundles whose epoch was taken back, with the finalizers that they have."""
+        if self.in_process:
+            for number in numbers:
+                self._handler.bundle_processor_cache.discard(number, error)
+            # What a failed bundle has not read or not delivered.
+            self._handler.data_conn._inputs = []
+            self._handler.data_conn.inverse()._inputs = []
+
+
+def _user_state_token(token: bytes) -> Any:
+    cache_token = beam_fn_api_pb2.ProcessBundleRequest.CacheToken
+    return cache_token(user_state=cache_token.UserState(), token=token)
+
+
+class _Splitter:
+    """Asks a running source, after some time, to leave the rest for later."""
+
+    def __init__(self, handler: Any, number: str, bundle: Bundle) -> None:
+        self.residuals: list[Any] = []
+        self.splits: list[Split] = []
+        self._handler = handler
+        self._number = number
+        self._bundle = bundle
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> _Splitter:
+        if self._bundle.splittable:
+            self._thread = threading.Thread(target=self._watch, name="splitter", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        wait_s = SPLIT_AFTER_S
+        while not self._ended.wait(wait_s) and not self._split():
+            wait_s = SPLIT_AGAIN_S
+
+    def _split(self) -> bool:
+        """Ask once; return whether something was given back."""
+        request = beam_fn_api_pb2.InstructionRequest(
+            process_bundle_split=beam_fn_api_pb2.ProcessBundleSplitRequest(
+                instruction_id=self._number,
+                desired_splits={
+                    transform: beam_fn_api_pb2.ProcessBundleSplitRequest.DesiredSplit(
+                        fraction_of_remainder=0.0, estimated_input_elements=1
+                    )
+                    for transform in self._bundle.inputs
+                },
+            )
+        )
+        response = self._handler.control_conn.push(request).get()
+        split = response.process_bundle_split
+        self.residuals += split.residual_roots
+        self.splits += [
+            Split(part.transform_id, part.first_residual_element) for part in split.channel_splits
+        ]
+        return bool(not response.error and (split.residual_roots or split.channel_splits))

@@ -1,0 +1,326 @@
+"""A pipeline as the runner executes it: nodes, the buffers between them, and stable names.
+
+Whatever is kept in the store is kept under names that follow from the steps' own labels, so that
+a pipeline that is started again, perhaps with steps added elsewhere, finds its state.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apache_beam.coders import WindowedValueCoder
+from apache_beam.transforms.core import Windowing
+
+from runners.local.internals import (
+    DATA_INPUT_URN,
+    DATA_OUTPUT_URN,
+    beam_fn_api_pb2,
+    beam_runner_api_pb2,
+    common_urns,
+    pickler,
+    pipeline_context,
+    translations,
+)
+from runners.local.translation import (
+    GROUP,
+    IMPULSE,
+    STABLE,
+    STREAM,
+    buffer_parts,
+    par_do_payload,
+    translate,
+)
+
+__all__ = ["Graph", "GroupNode", "Port", "SideInput", "StageNode", "StreamNode", "TimerSpec"]
+
+_PROCESS_URN = common_urns.sdf_components.PROCESS_SIZED_ELEMENTS_AND_RESTRICTIONS.urn
+
+
+@dataclass(frozen=True)
+class Port:
+    """Where a stage takes elements in: one transform that reads one buffer.
+
+    Attributes:
+        name: the same after a restart, and after changes elsewhere in the pipeline.
+        transform: the reading transform within the stage.
+        buffer: what it reads.
+        stable: elements are committed before they are taken.
+    """
+
+    name: str
+    transform: str
+    buffer: bytes
+    stable: bool
+
+
+@dataclass(frozen=True)
+class SideInput:
+    """A side input of a step: where its elements come from and how they are looked up."""
+
+    transform: str
+    tag: str
+    buffer: bytes
+    access: str
+    mapping: Any
+    windowing: Windowing
+    coder: WindowedValueCoder
+
+
+@dataclass(frozen=True)
+class TimerSpec:
+    """A timer family of a step."""
+
+    transform: str
+    family: str
+    domain: int
+    coder_id: str
+
+
+@dataclass
+class StageNode:
+    """Fused steps that run as one bundle in an SDK harness."""
+
+    name: str
+    environment: str
+    transforms: list[Any]
+    ports: dict[str, Port] = field(default_factory=dict)
+    outputs: dict[str, bytes] = field(default_factory=dict)
+    timers: list[TimerSpec] = field(default_factory=list)
+    stateful: list[str] = field(default_factory=list)
+    side_inputs: list[SideInput] = field(default_factory=list)
+    splittable: bool = False
+    channel_coders: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GroupNode:
+    """A GroupByKey."""
+
+    name: str
+    buffer: bytes
+    windowing: Windowing
+    input_coder: WindowedValueCoder
+    output_coder: WindowedValueCoder
+
+
+@dataclass(frozen=True)
+class StreamNode:
+    """A TestStream; ``buffers`` by output tag."""
+
+    name: str
+    payload: Any
+    buffers: Mapping[str, bytes]
+    coders: Mapping[str, WindowedValueCoder]
+
+
+class Graph:
+    """The nodes in topological order, and who reads and writes each buffer.
+
+    Args:
+        pipeline: a ``beam_runner_api_pb2.Pipeline``.
+        drain: sources are truncated: they end as soon as what they hold is out.
+    """
+
+    def __init__(self, pipeline: Any, *, drain: bool = False) -> None:
+        self._translation, stages = translate(pipeline, drain=drain)
+        self.components = self._translation.components
+        self.stages: list[StageNode] = []
+        self.producers: dict[bytes, list[StageNode]] = defaultdict(list)
+        self.readers: dict[bytes, list[Port]] = defaultdict(list)
+        self.side_readers: dict[bytes, list[SideInput]] = defaultdict(list)
+        nodes = [self._stage_node(stage) for stage in stages]
+        # Only now do all coders exist that a PipelineContext must know.
+        self.context = pipeline_context.PipelineContext(self.components)
+        self._names = self._pcollection_names(stages)
+        for node, stage in zip(nodes, stages, strict=True):
+            self._connect(node, stage)
+        self.groups = list(self._group_nodes())
+        self.streams = list(self._stream_nodes(pipeline))
+
+    # --- stages -------------------------------------------------------------------------------
+
+    def _stage_node(self, stage: Any) -> StageNode:
+        node = StageNode(stage.name, stage.environment, list(stage.transforms))
+        for transform in node.transforms:
+            if transform.spec.urn in (DATA_INPUT_URN, DATA_OUTPUT_URN):
+                node.channel_coders[transform.unique_name] = self._channel_coder(transform)
+        self.stages.append(node)
+        return node
+
+    def _channel_coder(self, transform: Any) -> str:
+        """Return the coder between runner and harness; of panes it may refer to the state."""
+        translation = self._translation
+        reads = transform.spec.urn == DATA_INPUT_URN
+        ends = transform.outputs if reads else transform.inputs
+        pcollection = translations.only_element(ends.values())
+        panes = reads and transform.spec.payload.startswith(GROUP.encode())
+        translation.use_state_iterables = panes
+        translation.add_data_channel_coder(pcollection, is_input=panes)
+        return str(translation.data_channel_coders[pcollection])
+
+    def _connect(self, node: StageNode, stage: Any) -> None:
+        for transform in node.transforms:
+            if transform.spec.urn == DATA_INPUT_URN:
+                port = self._port(node, transform)
+                node.ports[transform.unique_name] = port
+                self.readers[port.buffer].append(port)
+            elif transform.spec.urn == DATA_OUTPUT_URN:
+                buffer = bytes(transform.spec.payload)
+                node.outputs[transform.unique_name] = buffer
+                self.producers[buffer].append(node)
+            else:
+                self._add_par_do(node, transform)
+        node.environment = node.environment or next(iter(self.components.environments))
+
+    def _port(self, node: StageNode, transform: Any) -> Port:
+        buffer = bytes(transform.spec.payload)
+        if buffer == IMPULSE:
+            return Port(transform.unique_name, transform.unique_name, buffer, stable=False)
+        kind, name = buffer_parts(buffer)
+        output = translations.only_element(transform.outputs.values())
+        consumers = sorted(
+            other.unique_name for other in node.transforms if output in other.inputs.values()
+        )
+        # A drain inserts a truncation before a source; its input is the same port.
+        consumer = consumers[0].replace("/TruncateAndSizeRestriction", "/Process")
+        if kind == GROUP:
+            producer = self.components.transforms[name].unique_name
+        else:
+            producer = self._names.get(name, name)
+        stable = kind in (GROUP, STABLE)
+        return Port(f"{producer} > {consumer}", transform.unique_name, buffer, stable)
+
+    @staticmethod
+    def _pcollection_names(stages: list[Any]) -> dict[str, str]:
+        return {
+            pcollection: f"{transform.unique_name}.{tag}"
+            for stage in stages
+            for transform in stage.transforms
+            if transform.spec.urn != DATA_INPUT_URN
+            for tag, pcollection in transform.outputs.items()
+        }
+
+    def _add_par_do(self, node: StageNode, transform: Any) -> None:
+        payload = par_do_payload(transform)
+        if payload is None:
+            return
+        if transform.spec.urn == _PROCESS_URN:
+            node.splittable = True
+        if payload.state_specs or payload.timer_family_specs:
+            node.stateful.append(transform.unique_name)
+        for family, spec in payload.timer_family_specs.items():
+            node.timers.append(
+                TimerSpec(
+                    transform.unique_name, family, spec.time_domain, spec.timer_family_coder_id
+                )
+            )
+        for tag, proto in payload.side_inputs.items():
+            side_input = self._side_input(transform, tag, proto)
+            node.side_inputs.append(side_input)
+            self.side_readers[side_input.buffer].append(side_input)
+
+    def _side_input(self, transform: Any, tag: str, proto: Any) -> SideInput:
+        pcollection = transform.inputs[tag]
+        return SideInput(
+            transform.unique_name,
+            tag,
+            translations.create_buffer_id(pcollection),
+            proto.access_pattern.urn,
+            pickler.loads(proto.window_mapping_fn.payload),
+            self.windowing_of(pcollection),
+            self.runner_coder(pcollection),
+        )
+
+    # --- groups and streams -------------------------------------------------------------------
+
+    def _group_nodes(self) -> Iterator[GroupNode]:
+        for buffer in list(self.readers):
+            if buffer == IMPULSE or buffer_parts(buffer)[0] != GROUP:
+                continue
+            name = buffer_parts(buffer)[1]
+            transform = self.components.transforms[name]
+            source = translations.only_element(transform.inputs.values())
+            output = translations.only_element(transform.outputs.values())
+            yield GroupNode(
+                transform.unique_name,
+                buffer,
+                self.windowing_of(source),
+                self.runner_coder(source),
+                self.runner_coder(output),
+            )
+
+    def _stream_nodes(self, pipeline: Any) -> Iterator[StreamNode]:
+        for transform in pipeline.components.transforms.values():
+            if transform.spec.urn != common_urns.primitives.TEST_STREAM.urn:
+                continue
+            payload = beam_runner_api_pb2.TestStreamPayload.FromString(transform.spec.payload)
+            outputs = dict(transform.outputs)
+            buffers = {
+                tag: translations.create_buffer_id(output, kind=STREAM)
+                for tag, output in outputs.items()
+            }
+            coders = {tag: self.runner_coder(output) for tag, output in outputs.items()}
+            yield StreamNode(transform.unique_name, payload, buffers, coders)
+
+    # --- coders and windows -------------------------------------------------------------------
+
+    def windowing_of(self, pcollection: str) -> Windowing:
+        """Return the windowing of a PCollection, with the user's own window function."""
+        name = self.components.pcollections[pcollection].windowing_strategy_id
+        return self.context.windowing_strategies[name]
+
+    def runner_coder(self, pcollection: str) -> WindowedValueCoder:
+        """Return the coder by which the runner reads elements of a PCollection.
+
+        Values of types that the runner need not know stay bytes; windows are the real ones.
+        """
+        translation = self._translation
+        translation.use_state_iterables = False
+        if pcollection not in translation.data_channel_coders:
+            translation.add_data_channel_coder(pcollection)
+        coder_id = translation.data_channel_coders[pcollection]
+        safe = self.coder(translation.safe_coders.get(coder_id, coder_id))
+        return WindowedValueCoder(safe.wrapped_value_coder, self.coder(coder_id).window_coder)
+
+    def coder(self, coder_id: str) -> Any:
+        """Return a coder by its id."""
+        return self.context.coders[coder_id]
+
+    def main_pcollection(self, node: StageNode, transform_name: str) -> str:
+        """Return the main input of a ParDo."""
+        transform = next(t for t in node.transforms if t.unique_name == transform_name)
+        payload = par_do_payload(transform)
+        return str(
+            translations.only_element(
+                name for tag, name in transform.inputs.items() if tag not in payload.side_inputs
+            )
+        )
+
+    def descriptor(self, node: StageNode, number: int, data_url: str, state_url: str | None) -> Any:
+        """Return what a harness is told about a stage."""
+        transforms = {}
+        for transform in node.transforms:
+            copy = beam_runner_api_pb2.PTransform()
+            copy.CopyFrom(transform)
+            if transform.unique_name in node.channel_coders:
+                coder_id = node.channel_coders[transform.unique_name]
+                remote = beam_fn_api_pb2.RemoteGrpcPort(coder_id=coder_id)
+                remote.api_service_descriptor.url = data_url
+                copy.spec.payload = remote.SerializeToString()
+            transforms[transform.unique_name] = copy
+        components = self.components
+        descriptor = beam_fn_api_pb2.ProcessBundleDescriptor(
+            id=f"stage-{number}",
+            transforms=transforms,
+            pcollections=dict(components.pcollections.items()),
+            coders=dict(components.coders.items()),
+            windowing_strategies=dict(components.windowing_strategies.items()),
+            environments=dict(components.environments.items()),
+        )
+        descriptor.timer_api_service_descriptor.url = data_url
+        if state_url is not None:
+            descriptor.state_api_service_descriptor.url = state_url
+        return descriptor

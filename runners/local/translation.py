@@ -1,0 +1,166 @@
+"""From a pipeline's proto to fused stages: Beam's own phases, and two of ours.
+
+A Reshuffle and a TestStream are executed by the runner. Each is turned into a write to a buffer
+and a read from it, as Beam does with a GroupByKey. Buffers are named ``KIND:NAME``:
+
+    materialize:PCOLLECTION   elements between two stages
+    group:TRANSFORM           the input and the panes of a GroupByKey
+    stable:TRANSFORM          a Reshuffle: committed before it is read
+    stream:PCOLLECTION        an output of a TestStream
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from runners.local.internals import (
+    DATA_INPUT_URN,
+    DATA_OUTPUT_URN,
+    beam_runner_api_pb2,
+    common_urns,
+    merge_common_environments,
+    merge_superset_dep_environments,
+    proto_utils,
+    translations,
+)
+
+__all__ = [
+    "GROUP",
+    "IMPULSE",
+    "MATERIALIZE",
+    "STABLE",
+    "STREAM",
+    "buffer_parts",
+    "par_do_payload",
+    "translate",
+]
+
+GROUP, MATERIALIZE, STABLE, STREAM = "group", "materialize", "stable", "stream"
+IMPULSE = translations.IMPULSE_BUFFER
+
+_RESHUFFLE_URN = common_urns.composites.RESHUFFLE.urn
+_TEST_STREAM_URN = common_urns.primitives.TEST_STREAM.urn
+
+
+def buffer_parts(buffer: bytes) -> tuple[str, str]:
+    """Return the kind and the name of a buffer."""
+    kind, name = translations.split_buffer_id(buffer)
+    return kind, name
+
+
+def translate(pipeline: Any, *, drain: bool) -> tuple[Any, list[Any]]:
+    """Return the translation context and the fused stages of a pipeline, in topological order.
+
+    Args:
+        pipeline: its ``beam_runner_api_pb2.Pipeline``; not changed.
+        drain: whether sources are to be truncated.
+    """
+    merged = merge_common_environments(merge_superset_dep_environments(copy.deepcopy(pipeline)))
+    phases = [
+        translations.annotate_downstream_side_inputs,
+        translations.annotate_stateful_dofns_as_roots,
+        translations.fix_side_input_pcoll_coders,
+        translations.pack_combiners,
+        translations.lift_combiners,
+        translations.expand_sdf,
+        _expand_reshuffles,
+        _expand_test_streams,
+        translations.expand_gbk,
+        translations.sink_flattens,
+        translations.greedily_fuse,
+        translations.read_to_impulse,
+        translations.impulse_to_input,
+        translations.sort_stages,
+        translations.add_impulse_to_dangling_transforms,
+        translations.setup_timer_mapping,
+    ]
+    return translations.create_and_optimize_stages(
+        merged,
+        phases=phases,
+        known_runner_urns=frozenset(
+            [
+                common_urns.primitives.FLATTEN.urn,
+                common_urns.primitives.GROUP_BY_KEY.urn,
+                _RESHUFFLE_URN,
+                _TEST_STREAM_URN,
+            ]
+        ),
+        is_drain=drain,
+    )
+
+
+def _expand_reshuffles(stages: Iterable[Any], context: Any) -> Iterator[Any]:
+    for stage in stages:
+        transform = stage.transforms[0]
+        if transform.spec.urn != _RESHUFFLE_URN:
+            yield stage
+            continue
+        output = translations.only_element(transform.outputs.values())
+        source = _main_input(transform, output, context)
+        # What is read is what was written, byte for byte: both sides must agree on the coder.
+        pcollections = context.components.pcollections
+        pcollections[output].coder_id = pcollections[source].coder_id
+        for pcollection in (source, output):
+            context.length_prefix_pcoll_coders(pcollection)
+        buffer = translations.create_buffer_id(transform.unique_name, kind=STABLE)
+        write = _stage(
+            f"{transform.unique_name}/Write", stage, DATA_OUTPUT_URN, buffer, inputs={"in": source}
+        )
+        yield write
+        yield _stage(
+            f"{transform.unique_name}/Read", stage, DATA_INPUT_URN, buffer,
+            outputs={"out": output}, follows=frozenset([write]),
+        )  # fmt: skip
+
+
+def _main_input(transform: Any, output: str, context: Any) -> str:
+    """Return the input that is passed on: a splittable DoFn's Reshuffle lists side inputs too."""
+    inputs = list(transform.inputs.values())
+    if len(inputs) == 1:
+        return str(inputs[0])
+    pcollections = context.components.pcollections
+    coder = pcollections[output].coder_id
+    return str(next(name for name in inputs if pcollections[name].coder_id == coder))
+
+
+def _expand_test_streams(stages: Iterable[Any], context: Any) -> Iterator[Any]:
+    for stage in stages:
+        transform = stage.transforms[0]
+        if transform.spec.urn != _TEST_STREAM_URN:
+            yield stage
+            continue
+        for output in transform.outputs.values():
+            context.length_prefix_pcoll_coders(output)
+            buffer = translations.create_buffer_id(output, kind=STREAM)
+            name = f"{transform.unique_name}/Read/{output}"
+            yield _stage(name, stage, DATA_INPUT_URN, buffer, outputs={"out": output})
+
+
+def _stage(
+    name: str,
+    origin: Any,
+    urn: str,
+    payload: bytes,
+    *,
+    inputs: dict[str, str] | None = None,
+    outputs: dict[str, str] | None = None,
+    follows: frozenset[Any] = frozenset(),
+) -> Any:
+    transform = beam_runner_api_pb2.PTransform(
+        unique_name=name,
+        inputs=inputs,
+        outputs=outputs,
+        spec=beam_runner_api_pb2.FunctionSpec(urn=urn, payload=payload),
+    )
+    downstream = origin.downstream_side_inputs if outputs else frozenset()
+    must_follow = translations.union(follows, origin.must_follow)
+    return translations.Stage(name, [transform], downstream, must_follow)
+
+
+def par_do_payload(transform: Any) -> Any:
+    """Return the payload of a ParDo in any of its forms, or None for another transform."""
+    if transform.spec.urn not in translations.PAR_DO_URNS:
+        return None
+    return proto_utils.parse_Bytes(transform.spec.payload, beam_runner_api_pb2.ParDoPayload)
