@@ -35,15 +35,21 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
 )
 from apache_beam.runners.worker import sdk_worker
 from apache_beam.runners.worker.bundle_processor import DATA_INPUT_URN, DATA_OUTPUT_URN
+from apache_beam.transforms.trigger import (
+    _AfterSynchronizedProcessingTime as AfterSynchronizedProcessingTime,
+)
+from apache_beam.transforms.trigger import _Never as Never
 from apache_beam.utils import proto_utils
 
 __all__ = [
     "DATA_INPUT_URN",
     "DATA_OUTPUT_URN",
     "ENCODED_IMPULSE_VALUE",
+    "AfterSynchronizedProcessingTime",
     "EmbeddedWorkerHandler",
     "ExtendedProvisionInfo",
     "FnApiMetrics",
+    "Never",
     "WorkerHandler",
     "WorkerHandlerManager",
     "beam_fn_api_pb2",
