@@ -211,10 +211,31 @@ class Store:
         """Delete all cells whose keys have this prefix."""
         self._database.write(*_within("DELETE FROM rows WHERE", "cell", prefix))
 
-    def cells(self, prefix: bytes) -> list[bytes]:
-        """Return the keys of cells with this prefix, sorted."""
+    def cells(
+        self,
+        prefix: bytes,
+        *,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        limit: int | None = None,
+    ) -> list[bytes]:
+        """Return the keys of cells with this prefix, sorted.
+
+        Args:
+            prefix: of the keys.
+            start: only keys whose rest, after the prefix, is this or more.
+            stop: only keys whose rest is less than this.
+            limit: so many keys at most.
+        """
         statement, values = _within("SELECT DISTINCT cell FROM rows WHERE", "cell", prefix)
-        return [cell for (cell,) in self._database.read(statement + " ORDER BY cell", values)]
+        if stop is not None:
+            # Instead of the prefix's end, not beside it: SQLite walks to one end only.
+            statement = "SELECT DISTINCT cell FROM rows WHERE cell >= ? AND cell < ?"
+            values = (prefix, prefix + stop)
+        statement += " ORDER BY cell LIMIT ?"
+        values = (prefix + start, *values[1:])
+        found = self._database.read(statement, (*values, -1 if limit is None else limit))
+        return [cell for (cell,) in found]
 
     def add_chunk(self, port: str, chunk: Chunk) -> int:
         """Let a chunk wait at a port, and return its number."""
