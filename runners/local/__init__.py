@@ -1,1 +1,1 @@
-"""The durable local runner."""
+"""The durable local runner: any Beam pipeline on one machine, in batch and in streaming."""

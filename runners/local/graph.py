@@ -34,7 +34,16 @@ from runners.local.translation import (
     translate,
 )
 
-__all__ = ["Graph", "GroupNode", "Port", "SideInput", "StageNode", "StreamNode", "TimerSpec"]
+__all__ = [
+    "Graph",
+    "GroupNode",
+    "Port",
+    "SideInput",
+    "StageNode",
+    "StreamNode",
+    "TimerSpec",
+    "lateness_us",
+]
 
 _PROCESS_URN = common_urns.sdf_components.PROCESS_SIZED_ELEMENTS_AND_RESTRICTIONS.urn
 
@@ -58,7 +67,11 @@ class Port:
 
 @dataclass(frozen=True)
 class SideInput:
-    """A side input of a step: where its elements come from and how they are looked up."""
+    """A side input of a step: where its elements come from and how they are looked up.
+
+    ``mapping`` leads from a window of the main input to one of the side input; ``lateness_us`` is
+    the allowed lateness of the main input.
+    """
 
     transform: str
     tag: str
@@ -67,6 +80,7 @@ class SideInput:
     mapping: Any
     windowing: Windowing
     coder: WindowedValueCoder
+    lateness_us: int
 
 
 @dataclass(frozen=True)
@@ -112,8 +126,9 @@ class StreamNode:
 
     name: str
     payload: Any
+    element_coder: Any
     buffers: Mapping[str, bytes]
-    coders: Mapping[str, WindowedValueCoder]
+    coders: Mapping[str, Any]
 
 
 class Graph:
@@ -133,10 +148,15 @@ class Graph:
         self.side_readers: dict[bytes, list[SideInput]] = defaultdict(list)
         nodes = [self._stage_node(stage) for stage in stages]
         # Only now do all coders exist that a PipelineContext must know.
-        self.context = pipeline_context.PipelineContext(self.components)
+        # The runner never looks into values that a harness reads by need.
+        self.context = pipeline_context.PipelineContext(
+            self.components, iterable_state_read=lambda _token, _coder: ()
+        )
         self._names = self._pcollection_names(stages)
-        for node, stage in zip(nodes, stages, strict=True):
-            self._connect(node, stage)
+        for node in nodes:
+            self._connect(node)
+            # Beam names a stage by all that is fused into it, which other steps may change.
+            node.name = min((port.name for port in node.ports.values()), default=node.name)
         self.groups = list(self._group_nodes())
         self.streams = list(self._stream_nodes(pipeline))
 
@@ -161,7 +181,7 @@ class Graph:
         translation.add_data_channel_coder(pcollection, is_input=panes)
         return str(translation.data_channel_coders[pcollection])
 
-    def _connect(self, node: StageNode, stage: Any) -> None:
+    def _connect(self, node: StageNode) -> None:
         for transform in node.transforms:
             if transform.spec.urn == DATA_INPUT_URN:
                 port = self._port(node, transform)
@@ -232,6 +252,7 @@ class Graph:
             pickler.loads(proto.window_mapping_fn.payload),
             self.windowing_of(pcollection),
             self.runner_coder(pcollection),
+            lateness_us(self.windowing_of(self.main_pcollection(transform))),
         )
 
     # --- groups and streams -------------------------------------------------------------------
@@ -262,8 +283,14 @@ class Graph:
                 tag: translations.create_buffer_id(output, kind=STREAM)
                 for tag, output in outputs.items()
             }
-            coders = {tag: self.runner_coder(output) for tag, output in outputs.items()}
-            yield StreamNode(transform.unique_name, payload, buffers, coders)
+            channels = self._translation.data_channel_coders
+            yield StreamNode(
+                transform.unique_name,
+                payload,
+                self.coder(payload.coder_id),
+                buffers,
+                {tag: self.coder(channels[out]) for tag, out in outputs.items() if out in channels},
+            )
 
     # --- coders and windows -------------------------------------------------------------------
 
@@ -289,9 +316,18 @@ class Graph:
         """Return a coder by its id."""
         return self.context.coders[coder_id]
 
-    def main_pcollection(self, node: StageNode, transform_name: str) -> str:
+    def coder_impl(self, coder_id: str) -> Any:
+        """Return what encodes and decodes by a coder."""
+        return self.coder(coder_id).get_impl()
+
+    def coder_of(self, stage: StageNode, transform: str) -> WindowedValueCoder:
+        """Return the coder by which the runner reads what a transform of a stage reads."""
+        read = next(t for t in stage.transforms if t.unique_name == transform)
+        return self.runner_coder(translations.only_element(read.outputs.values()))
+
+    @staticmethod
+    def main_pcollection(transform: Any) -> str:
         """Return the main input of a ParDo."""
-        transform = next(t for t in node.transforms if t.unique_name == transform_name)
         payload = par_do_payload(transform)
         return str(
             translations.only_element(
@@ -324,3 +360,9 @@ class Graph:
         if state_url is not None:
             descriptor.state_api_service_descriptor.url = state_url
         return descriptor
+
+
+def lateness_us(windowing: Windowing) -> int:
+    """Return the allowed lateness of a windowing."""
+    lateness = windowing.allowed_lateness
+    return 0 if lateness is None else int(lateness.micros)

@@ -1,0 +1,125 @@
+"""What ``pipeline.run()`` returns on the local runner."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from runners.local.job import Job
+from runners.local.options import StopMode
+
+__all__ = ["LocalResult"]
+
+
+class LocalResult(PipelineResult):
+    """A job that runs, or has run.
+
+    Args:
+        job: which is started.
+    """
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.state)
+        self._job = job
+
+    @property
+    def state(self) -> str:
+        """One of Beam's ``PipelineState``: STOPPED is a job that can go on, DRAINED one at its end."""
+        return self._job.state
+
+    def wait_until_finish(self, duration: float | None = None) -> str | None:
+        """Wait until the job has ended.
+
+        Called in the main thread, it takes Ctrl-C and SIGTERM as a request to stop, in the mode
+        of ``--on_stop``; a second one ends the wait. The state is consistent in any case.
+
+        Args:
+            duration: milliseconds to wait at most.
+
+        Returns:
+            The final state, or None if the time is over.
+
+        Raises:
+            Exception: what user code has raised.
+            LocalRunnerError: the state could not be used any more.
+            KeyboardInterrupt: Ctrl-C; the job has been stopped.
+        """
+        with _terminable():
+            try:
+                ended = self._job.ended.wait(None if duration is None else duration / 1_000)
+            except (KeyboardInterrupt, _Terminated):
+                self._job.stop(self._job.settings.on_stop)
+                self._job.ended.wait()
+                raise
+        if not ended:
+            return None
+        if self._job.error is not None:
+            raise self._job.error
+        return self.state
+
+    def stop(self, mode: StopMode) -> str:
+        """Stop at the next commit, and wait for it.
+
+        Args:
+            mode: ``suspend`` keeps everything for the next start. ``drain`` ends the sources,
+                closes all windows and removes the state.
+
+        Returns:
+            The final state.
+        """
+        self._job.stop(mode)
+        self._job.ended.wait()
+        return self.state
+
+    def cancel(self) -> str:
+        """Stop at the next commit; the state is kept if it has a folder."""
+        if not PipelineState.is_terminal(self.state):
+            self.stop("suspend")
+            if self._job.state == PipelineState.STOPPED:
+                self._job.state = str(PipelineState.CANCELLED)
+        return self.state
+
+    @property
+    def job(self) -> Job:
+        """The job, for those who show its progress."""
+        return self._job
+
+    def metrics(self) -> Any:
+        """Return the user's metrics as Beam's ``MetricResults``; only committed work counts."""
+        return self._job.totals.query(user_only=True)
+
+    def monitoring_metrics(self) -> Any:
+        """Return all metrics as Beam's ``MetricResults``."""
+        return self._job.totals.query(user_only=False)
+
+    def monitoring_infos(self) -> Iterator[Any]:
+        """Yield the ``MonitoringInfo`` of each metric."""
+        yield from self._job.totals.infos()
+
+
+class _Terminated(SystemExit):
+    """SIGTERM, as an exception of the main thread."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM interrupt the main thread, unless someone handles it already."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number: int, frame: object) -> None:
+        del frame
+        raise _Terminated(128 + number)
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
