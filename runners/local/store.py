@@ -169,7 +169,7 @@ class Store:
         found = self._database.read(statement + " ORDER BY name", values)
         return [(name.decode(), value) for name, value in found]
 
-    def append(self, cell: bytes, data: bytes) -> int:
+    def append(self, cell: bytes, data: bytes | memoryview) -> int:
         """Add a row to a cell, and return its number, which rises over all cells."""
         self._last += 1
         self._database.write("INSERT INTO rows VALUES (?, ?, ?)", (self._last, cell, data))
@@ -319,6 +319,22 @@ class Store:
         """Empty all slots of an owner that have this prefix."""
         statement, values = _within("DELETE FROM timers WHERE owner = ? AND", "slot", prefix)
         self._database.write(statement, (self._number(owner), *values))
+
+    def timer(self, owner: str, slot: bytes) -> Timer | None:
+        """Return what an owner has in a slot."""
+        found = self._database.read(
+            "SELECT slot, fire_us, hold_us, data FROM timers WHERE owner = ? AND slot = ?",
+            (self._known(owner), slot),
+        )
+        return Timer(*found[0]) if found else None
+
+    def timers(self, owner: str, prefix: bytes) -> list[Timer]:
+        """Return what an owner has in the slots with this prefix, by slot."""
+        statement, values = _within(
+            "SELECT slot, fire_us, hold_us, data FROM timers WHERE owner = ? AND", "slot", prefix
+        )
+        found = self._database.read(statement + " ORDER BY slot", (self._known(owner), *values))
+        return [Timer(*timer) for timer in found]
 
     def due_timers(self, owner: str, domain: int, until_us: int, limit: int) -> list[Timer]:
         """Return timers of an owner that fire at ``until_us`` or before, by time and slot."""
