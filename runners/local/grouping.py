@@ -1,0 +1,464 @@
+"""GroupByKey: values by key and window, from arrival to the panes that triggers fire.
+
+The rules are those of Beam's ``GeneralTriggerDriver``. State is in the store, so that it may be
+larger than memory and survives; values are never decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from struct import Struct
+from typing import Any, NamedTuple
+
+from apache_beam.coders import WindowedValueCoder
+from apache_beam.coders.coders import SingletonCoder
+from apache_beam.transforms.core import Windowing
+from apache_beam.transforms.trigger import AccumulationMode, DataLossReason
+from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import PaneInfoTiming
+
+from runners.local.expiry import EVENT_TIME, PROCESSING_TIME
+from runners.local.group import Group, Values, decode_group, encode_group
+from runners.local.internals import create_InputStream
+from runners.local.merging import Merger
+from runners.local.panes import Panes, values_of
+from runners.local.store import Chunk, Store, Timer
+from runners.local.triggering import Moment, Trigger
+from runners.local.windows import OutputTime, Window, Windows
+
+__all__ = ["Grouping", "values_of"]
+
+_DUE_ROWS = 1_000
+_REMEMBERED_MAX = 10_000
+_LARGE_VALUE = 4 << 10
+
+_length_code = Struct(">I")
+
+
+class Grouping:
+    """The state of one GroupByKey.
+
+    Guarantees:
+        State goes when its window expires: as soon as the watermark has passed the window's last
+        timestamp and the allowed lateness. What waits then is fired in a last pane, unless Beam
+        says of the trigger that it may finish before: it then has lost its elements.
+        Elements of windows that have expired or whose trigger has finished are dropped.
+        Between two calls the store holds everything; memory is a cache of bounded size, and panes
+        that were not taken.
+
+    Args:
+        name: unique among the groupings of the store, the same after a restart.
+        windowing: with the real window function.
+        input_coder: of windowed pairs. Values are skipped by it, so their coder should be quick.
+        output_coder: of windowed pairs of a key and the iterable of its values.
+        store: where the state is. Calls that change it stand in a transaction.
+        now: the processing time.
+
+    Attributes:
+        dropped: elements dropped since the start or the last ``reload``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        windowing: Windowing,
+        input_coder: WindowedValueCoder,
+        output_coder: WindowedValueCoder,
+        store: Store,
+        now: Callable[[], Timestamp],
+    ) -> None:
+        self.dropped = 0
+        self._store, self._now = store, now
+        self._owner, self._clock_owner = f"group:{name}", f"clock:{name}"
+        self._trigger, self._moment = Trigger(windowing.triggerfn), Moment()
+        self._windows = Windows(windowing, input_coder.window_coder)
+        self._output_time = OutputTime(windowing)
+        self._panes = Panes(output_coder.window_coder)
+        self._values = Values(store, name)
+        self._arrivals = _Arrivals(input_coder, self._windows)
+        self._cache: dict[bytes, Any] = {}
+        self._merger = None
+        if windowing.windowfn.is_merging():
+            self._merger = Merger(
+                windowing.windowfn, self._trigger, self._output_time, self._values
+            )
+        self._accumulates = windowing.accumulation_mode == AccumulationMode.ACCUMULATING
+        self._has_on_time_pane = bool(windowing.triggerfn.has_ontime_pane())
+        self._loses = bool(windowing.triggerfn.may_lose_data(windowing) & DataLossReason.MAY_FINISH)
+        # Beam's batch runners say of the only pane of an unwindowed grouping that it is the last.
+        self._is_default = windowing.is_default()
+
+    def add(self, data: bytes, watermark_us: int) -> None:
+        """Add windowed pairs, encoded, nested, back to back; this may fire panes.
+
+        Args:
+            data: the pairs, as they come from a bundle.
+            watermark_us: the input watermark.
+        """
+        self._set_moment(watermark_us, self._now().micros)
+        keys, dropped = self._arrivals.read(data, watermark_us)
+        self.dropped += dropped
+        for key, by_window in keys.items():
+            if self._merger:
+                self._add_merging(self._merger, key, by_window)
+            else:
+                self._add_key(key, by_window)
+
+    def advance(self, watermark_us: int, now_us: int) -> None:
+        """Fire what is due by the watermark and by the processing time, in order of time."""
+        self._set_moment(watermark_us, now_us)
+        self._advance_watermark()
+        if self._trigger.uses_clock:
+            self._advance_clock()
+
+    def take(self) -> list[Chunk]:
+        """Return the panes that were fired since, in order.
+
+        Small ones lie together in chunks of about a MiB. A large one has a chunk of its own with
+        a bag, which the taker passes to ``panes.release`` when it has been used.
+        """
+        return self._panes.take()
+
+    def hold_us(self) -> int | None:
+        """Return the earliest watermark that a pane to come holds back."""
+        return self._store.earliest_hold_us(self._owner)
+
+    def next_time_us(self) -> int | None:
+        """Return the next processing time at which ``advance`` has something to do."""
+        if not self._trigger.uses_clock:
+            return None
+        return self._store.next_timer_us(self._clock_owner, PROCESSING_TIME)
+
+    def reload(self) -> None:
+        """Forget everything that is not in the store, after a rollback."""
+        self.dropped = 0
+        self._cache.clear()
+        self._panes.drop()
+        self._values.reload()
+
+    # --- elements -----------------------------------------------------------------------------
+
+    def _set_moment(self, watermark_us: int, now_us: int) -> None:
+        self._moment.watermark_us, self._moment.now_us = watermark_us, now_us
+
+    def _add_arrival(self, key: bytes, window: Window, group: Group, arrival: _Arrival) -> None:
+        """Add elements of one key and window, and fire if the trigger says so."""
+        count = len(arrival.times_us)
+        if group.closed:
+            self.dropped += count
+            return
+        moment = self._moment
+        self._hold(window, group, arrival.times_us)
+        self._values.add(group, arrival.values, count)
+        group.unfired += count
+        moment.state, moment.end_us = group.trigger, window.end_us
+        self._trigger.on_elements(moment, count)
+        finished = self._trigger.fire(moment)
+        if finished is not None:
+            self._fire(key, window, group, finished=finished, on_time=False)
+
+    def _hold(self, window: Window, group: Group, times_us: list[int]) -> None:
+        """Set the timestamp of the next pane, and hold the watermark if it is not behind."""
+        output_us = self._output_time.of(window, times_us, self._moment.watermark_us)
+        if output_us is None:
+            return
+        group.holds |= output_us >= self._moment.watermark_us
+        if group.output_us is not None:
+            output_us = self._output_time.combine(group.output_us, output_us)
+        group.output_us = output_us
+
+    def _add_key(self, key: bytes, by_window: dict[Window, _Arrival]) -> None:
+        """Add elements of one key."""
+        for window, arrival in by_window.items():
+            slot = _slot(key, window)
+            group = self._load(slot) or Group(self._trigger.blank())
+            self._add_arrival(key, window, group, arrival)
+            self._save(slot, window, group)
+
+    def _add_merging(self, merger: Merger, key: bytes, by_window: dict[Window, _Arrival]) -> None:
+        """Add elements of one key whose windows may merge."""
+        groups = self._load_key(key)
+        before = set(groups)
+        arrivals = {window.beam: arrival for window, arrival in by_window.items()}
+        away = merger.merge(groups, arrivals)
+        merged: dict[Any, list[_Arrival]] = {}
+        for beam, arrival in arrivals.items():
+            target = beam
+            while target in away:
+                target = away[target]
+            merged.setdefault(target, []).append(arrival)
+        for beam in before - set(groups):
+            self._remove(_slot(key, self._windows.of(beam)))
+        for beam, arrived in merged.items():
+            window = self._windows.of(beam)
+            group = groups.setdefault(beam, Group(self._trigger.blank()))
+            self._add_arrival(key, window, group, _joined(arrived))
+        for beam in {**merged, **dict.fromkeys(away.values())}:
+            if beam in groups:
+                window = self._windows.of(beam)
+                self._save(_slot(key, window), window, groups[beam])
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def _advance_watermark(self) -> None:
+        until_us = self._moment.watermark_us
+        while timers := self._store.due_timers(self._owner, EVENT_TIME, until_us, _DUE_ROWS):
+            for timer in timers:
+                self._watermark_reached(timer)
+
+    def _watermark_reached(self, timer: Timer) -> None:
+        """Fire the pane of the end of the window, and the last one when the window expires."""
+        group, (key, window) = self._known(timer), self._split(timer.slot)
+        watermark_us = self._moment.watermark_us
+        awaited = not group.closed and self._trigger.awaits_end(group.trigger)
+        if awaited and watermark_us >= window.end_us:
+            self._trigger.end_reached(group.trigger)
+            self._ask_trigger(key, window, group, on_time=True)
+        if watermark_us >= window.expiry_us:
+            self._expire(key, window, group)
+        else:
+            self._save(timer.slot, window, group)
+
+    def _advance_clock(self) -> None:
+        until_us = self._moment.now_us
+        owner = self._clock_owner
+        while timers := self._store.due_timers(owner, PROCESSING_TIME, until_us, _DUE_ROWS):
+            for timer in timers:
+                self._time_reached(timer.slot)
+
+    def _time_reached(self, slot: bytes) -> None:
+        """Fire the pane that waited for a processing time."""
+        key, window = self._split(slot)
+        group = self._load_key(key).get(window.beam) if self._merger else self._load(slot)
+        if group is None:
+            raise LookupError(f"{self._clock_owner} has a timer of {window.beam}, which is unknown")
+        self._trigger.time_reached(group.trigger, self._moment.now_us)
+        self._ask_trigger(key, window, group, on_time=False)
+        self._save(slot, window, group)
+
+    def _ask_trigger(self, key: bytes, window: Window, group: Group, *, on_time: bool) -> None:
+        self._moment.state, self._moment.end_us = group.trigger, window.end_us
+        finished = self._trigger.fire(self._moment)
+        if finished is not None:
+            self._fire(key, window, group, finished=finished, on_time=on_time)
+
+    def _expire(self, key: bytes, window: Window, group: Group) -> None:
+        """Fire what no trigger has fired, and remove everything."""
+        if group.unfired and not group.closed:
+            if self._loses:
+                self.dropped += group.unfired
+            else:
+                self._fire(key, window, group, finished=True, on_time=True)
+        self._values.drop(group)
+        slot = _slot(key, window)
+        if self._merger and (groups := self._cache.get(_prefix(key))):
+            groups.pop(window.beam, None)
+        self._remove(slot)
+
+    # --- panes --------------------------------------------------------------------------------
+
+    def _fire(
+        self, key: bytes, window: Window, group: Group, *, finished: bool, on_time: bool
+    ) -> None:
+        """Fire a pane.
+
+        Args:
+            key: encoded, nested.
+            window: of the pane.
+            group: what waits; it is left as it is after the pane.
+            finished: the trigger has finished: this is the last pane.
+            on_time: the first pane after the end of the window counts as on time.
+        """
+        info = self._count_pane(window, group, finished=finished, on_time=on_time)
+        time_us = window.max_us if group.output_us is None else group.output_us
+        keeps = self._accumulates and not finished
+        count = group.count
+        values = self._values.look(group) if keeps else self._values.take(group)
+        if isinstance(values, bytes):
+            self._panes.add(window, time_us, info, key, (count, values))
+        else:
+            self._panes.add_bag(window, time_us, info, key, values)
+        group.unfired = 0
+        group.closed = finished
+        # A pane at the end of the window may come yet without elements: it needs its timestamp.
+        awaited = self._has_on_time_pane and self._moment.watermark_us < window.end_us
+        if finished or not awaited:
+            group.output_us, group.holds = None, False
+
+    def _count_pane(
+        self, window: Window, group: Group, *, finished: bool, on_time: bool
+    ) -> tuple[bool, bool, int, int, int]:
+        index, closing_index = group.panes, group.closing_panes
+        group.panes += 1
+        if self._moment.watermark_us > window.max_us:
+            group.closing_panes += 1
+            first = on_time and not closing_index
+            timing = PaneInfoTiming.ON_TIME if first else PaneInfoTiming.LATE
+        else:
+            # A merged window may end later than one whose end was reached.
+            if closing_index:
+                group.closing_panes += 1
+            timing = PaneInfoTiming.EARLY
+            closing_index = closing_index or -1
+        return index == 0, finished or self._is_default, timing, index, closing_index
+
+    # --- the store ----------------------------------------------------------------------------
+
+    def _split(self, slot: bytes) -> tuple[bytes, Window]:
+        (size,) = _length_code.unpack_from(slot)
+        return slot[4 : 4 + size], self._windows.decode(slot[4 + size :])
+
+    def _load(self, slot: bytes) -> Group | None:
+        group = self._cache.get(slot)
+        if group is None:
+            timer = self._store.timer(self._owner, slot)
+            if timer is not None:
+                group = decode_group(timer.data)
+        return group
+
+    def _known(self, timer: Timer) -> Group:
+        """Return the group of a timer."""
+        if self._merger:
+            key, window = self._split(timer.slot)
+            groups = self._cache.get(_prefix(key))
+            group = groups and groups.get(window.beam)
+        else:
+            group = self._cache.get(timer.slot)
+        return group or decode_group(timer.data)
+
+    def _load_key(self, key: bytes) -> dict[Any, Group]:
+        """Return all groups of a key by window."""
+        prefix = _prefix(key)
+        groups = self._cache.get(prefix)
+        if groups is None:
+            groups = {
+                self._split(timer.slot)[1].beam: decode_group(timer.data)
+                for timer in self._store.timers(self._owner, prefix)
+            }
+            self._remember(prefix, groups)
+        return groups
+
+    def _remember(self, name: bytes, value: Any) -> None:
+        if len(self._cache) >= _REMEMBERED_MAX:
+            self._cache.clear()
+        self._cache[name] = value
+
+    def _save(self, slot: bytes, window: Window, group: Group) -> None:
+        """Write a group to the store."""
+        fire_us, clock_us = window.expiry_us, None
+        if not group.closed:
+            if self._trigger.awaits_end(group.trigger):
+                fire_us = min(fire_us, window.end_us)
+            if self._trigger.uses_clock:
+                clock_us = self._trigger.awaits_us(group.trigger)
+        if clock_us != group.clock_us:
+            group.clock_us = clock_us
+            self._save_clock(slot, clock_us)
+        if not self._merger:
+            self._remember(slot, group)
+        self._store.set_timer(
+            self._owner,
+            slot,
+            domain=EVENT_TIME,
+            fire_us=fire_us,
+            hold_us=group.output_us - 1 if group.holds and group.output_us is not None else None,
+            data=encode_group(group),
+        )
+
+    def _save_clock(self, slot: bytes, clock_us: int | None) -> None:
+        if clock_us is None:
+            self._store.clear_timer(self._clock_owner, slot)
+        else:
+            self._store.set_timer(
+                self._clock_owner,
+                slot,
+                domain=PROCESSING_TIME,
+                fire_us=clock_us,
+                hold_us=None,
+                data=b"",
+            )
+
+    def _remove(self, slot: bytes) -> None:
+        self._cache.pop(slot, None)
+        self._store.clear_timer(self._owner, slot)
+        if self._trigger.uses_clock:
+            self._store.clear_timer(self._clock_owner, slot)
+
+
+class _Arrival(NamedTuple):
+    """Elements of one key and window that arrived together."""
+
+    values: list[bytes | memoryview]
+    times_us: list[int]
+
+
+class _Arrivals:
+    """Reads elements apart into header, key and value."""
+
+    def __init__(self, coder: WindowedValueCoder, windows: Windows) -> None:
+        header = WindowedValueCoder(SingletonCoder(None), coder.window_coder).get_impl()
+        pair = coder.wrapped_value_coder
+        self._header = header.decode_from_stream
+        self._key = pair.key_coder().get_impl().decode_from_stream
+        self._value = pair.value_coder().get_impl().decode_from_stream
+        self._windows = windows
+
+    def read(
+        self, data: bytes, watermark_us: int
+    ) -> tuple[dict[bytes, dict[Window, _Arrival]], int]:
+        """Return the elements by key and window, and how many came too late for theirs."""
+        keys: dict[bytes, dict[Window, _Arrival]] = {}
+        dropped = 0
+        for headed, key, value in self._elements(data):
+            by_window = keys.get(key)
+            if by_window is None:
+                by_window = keys[key] = {}
+            for beam in headed.windows:
+                window = self._windows.of(beam)
+                if watermark_us >= window.expiry_us:
+                    dropped += 1
+                    continue
+                arrival = by_window.get(window)
+                if arrival is None:
+                    arrival = by_window[window] = _Arrival([], [])
+                arrival.values.append(value)
+                arrival.times_us.append(headed.timestamp_micros)
+        return keys, dropped
+
+    def _elements(self, data: bytes) -> Iterator[tuple[Any, bytes, bytes | memoryview]]:
+        """Yield header, key and value of each element; large values are not copied."""
+        stream, size, view = create_InputStream(data), len(data), memoryview(data)
+        left, read_header, read_key, read_value = (
+            stream.size,
+            self._header,
+            self._key,
+            self._value,
+        )
+        end = 0
+        while end < size:
+            headed = read_header(stream, True)
+            start = size - left()
+            read_key(stream, True)
+            middle = size - left()
+            read_value(stream, True)
+            end = size - left()
+            large = end - middle > _LARGE_VALUE
+            yield headed, data[start:middle], view[middle:end] if large else data[middle:end]
+
+
+def _joined(arrivals: list[_Arrival]) -> _Arrival:
+    """Return the elements of several windows that became one."""
+    joined = _Arrival([], [])
+    for arrival in arrivals:
+        joined.values.extend(arrival.values)
+        joined.times_us.extend(arrival.times_us)
+    return joined
+
+
+def _prefix(key: bytes) -> bytes:
+    """Return what the slots of a key, and of no other, begin with."""
+    return _length_code.pack(len(key)) + key
+
+
+def _slot(key: bytes, window: Window) -> bytes:
+    return _length_code.pack(len(key)) + key + window.code
