@@ -293,6 +293,7 @@ class Executor:
         )
         for result in self._workers.run(stage, bundle):
             self._results.append(result)
+            self._changed |= bool(timers) or not result.residuals
             with self._guard:
                 self._route(stage, result)
                 self._keep_residuals(stage, result, pieces, hold_us)

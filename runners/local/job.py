@@ -37,12 +37,13 @@ class Job:
     Args:
         pipeline: its ``beam_runner_api_pb2.Pipeline``.
         settings: of the local runner.
+        drain: begin with sources that end.
 
     Raises:
         LocalRunnerError: the state can't be opened, or belongs to another pipeline.
     """
 
-    def __init__(self, pipeline: Any, settings: Settings) -> None:
+    def __init__(self, pipeline: Any, settings: Settings, *, drain: bool = False) -> None:
         self.settings = settings
         self.state = PipelineState.RUNNING
         self.error: BaseException | None = None
@@ -50,7 +51,7 @@ class Job:
         self._pipeline = pipeline
         self._wake = threading.Condition()
         self._stop: StopMode | None = None
-        self._draining = False
+        self._draining = drain
         self._guard = threading.RLock()
         self._store = Store.open(_folder(settings))
         try:

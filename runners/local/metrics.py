@@ -32,7 +32,7 @@ class Totals:
     def infos(self) -> list[Any]:
         """Return one ``MonitoringInfo`` for each metric."""
         if self._fresh:
-            self._infos = monitoring_infos.consolidate([*self._infos, *self._fresh])
+            self._infos = list(monitoring_infos.consolidate([*self._infos, *self._fresh]))
             self._fresh = []
         return self._infos
 

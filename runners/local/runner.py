@@ -45,7 +45,14 @@ class LocalRunner(PipelineRunner):
         so messages acknowledged, after the commit. What a step reads behind a GroupByKey or a
         Reshuffle was committed before: when it is done again, it gets the same elements.
         Without a state folder the same holds until the process ends.
+
+    Args:
+        drain: end all sources as soon as they are asked first, as a drain does.
     """
+
+    def __init__(self, *, drain: bool = False) -> None:
+        super().__init__()
+        self._drain = drain
 
     def run_pipeline(self, pipeline: Pipeline, options: PipelineOptions) -> LocalResult:
         """Start a pipeline.
@@ -69,7 +76,7 @@ class LocalRunner(PipelineRunner):
         proto = pipeline.to_runner_api(default_environment=environment(chosen.workers))
         validate_pipeline_graph(proto)
         self.check_requirements(proto, _REQUIREMENTS)
-        job = Job(proto, chosen)
+        job = Job(proto, chosen, drain=self._drain)
         job.start()
         result = LocalResult(job)
         if not _is_unbounded(proto):
