@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runners.local.internals import EmbeddedWorkerHandler, beam_fn_api_pb2
+from runners.local.witness import Witness
 
 __all__ = ["Bundle", "BundleResult", "Harness", "Split"]
 
@@ -87,6 +88,8 @@ class Harness:
 
     def __init__(self, handler: Any) -> None:
         self._handler = handler
+        if self.in_process:  # in another process it is given to the harness itself
+            handler.bundle_processor_cache.data_sampler = Witness()
 
     @property
     def data_url(self) -> str:

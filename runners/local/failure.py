@@ -1,29 +1,111 @@
 """What to say, and what to do, when code of the pipeline raises an exception.
 
 Beam tells the step: it appends " [while running 'STEP']" to the text of the exception. Which
-element it was comes from a ``Witness``, which Beam calls in the place of its data sampler, with
-the very element. Where Beam calls nobody (timers, combiners) it is read from the frame of the
-function that Beam has called, which the traceback still holds.
+element it was tells a ``Witness``, or the frame of the function that Beam has called.
 
-From worker processes only text arrives: there ``describe`` puts the same facts into the text, and
+From worker processes only text arrives: there ``reporting`` puts the facts into the text, and
 ``explain`` reads them back.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import random
+import re
+import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from runners.local.errors import LocalRunnerError
+from runners.local.witness import call_of, remembered
 
-__all__ = ["Retry"]
+__all__ = ["Failure", "Retry", "explain", "reporting", "worth_retrying"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
 
+_MARK = "failure of a step: "
+_WHILE_RUNNING = re.compile(r" \[while running '(.*?)'\]\s*$", re.S)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception of the pipeline's code, as a person needs it.
+
+    Attributes:
+        step: full name of the step; None if it was raised outside the steps.
+        element: summary of what the step was given; None if it was given nothing.
+        error: type and text of the exception, without what Beam adds.
+        traceback: of the original exception, with its causes; Beam's outer frames are left out.
+        retry: trying again may help.
+    """
+
+    step: str | None
+    element: str | None
+    error: str
+    traceback: str
+    retry: bool
+
+    def __str__(self) -> str:
+        place = f"step {self.step}" if self.step else "the pipeline"
+        given = f" at {self.element}" if self.element else ""
+        return f"{place} failed{given}: {self.error}"
+
+
+def explain(error: BaseException) -> Failure:
+    """Return what is known about an exception that came out of a bundle. It never raises."""
+    reported = _reported(error)
+    if reported is not None:
+        return reported
+    original = _original(error)
+    step = _step(error)
+    element = remembered(original)
+    call = call_of(original.__traceback__)
+    if call is not None and call.of_combiner:
+        # Combiners run as part of the step before them, and Beam names that one.
+        step, element = f"{call.function}, right behind {step}", call.element
+    elif call is not None and element is None:
+        element = call.element
+    lines = traceback.format_exception(type(original), original, original.__traceback__)
+    return Failure(step, element, _said(original), "".join(lines), worth_retrying(error))
+
+
+def reporting(work: Callable[P, R]) -> Callable[P, R]:
+    """Return a function whose exceptions carry, as text, all that ``explain`` has to know.
+
+    For a worker process, which answers with the text of its exceptions.
+    """
+
+    def reported(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return work(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised as a text
+            raise RuntimeError(_MARK + json.dumps(dataclasses.asdict(explain(error)))) from None
+
+    return reported
+
+
+def worth_retrying(error: BaseException) -> bool:
+    """Tell whether the same work may succeed later.
+
+    Not what stops the process, and not the runner's own errors, which wait for a person. Of other
+    exceptions nobody can know, unless they say ``worth_retrying = False`` themselves.
+    """
+    reported = _reported(error)
+    if reported is not None:
+        return reported.retry
+    if not isinstance(error, Exception) or isinstance(error, LocalRunnerError):
+        return False
+    return bool(getattr(_original(error), "worth_retrying", True))
+
 
 class Retry:
-    """When failing work is tried again: after 0.5, 1, 2, ... seconds, each time off by a half.
+    """When failing work is tried again: after 0.5, 1, 2, ... seconds, each off by up to a half.
 
     Args:
         attempts: how often in a row work may be tried.
@@ -40,7 +122,8 @@ class Retry:
         self._failed += 1
         if self._failed >= self._attempts or not worth_retrying(error):
             return None
-        pause_s = min(FIRST_PAUSE_S * 2.0 ** (self._failed - 1), LONGEST_PAUSE_S)
+        # The exponent is bounded as well: a thousand attempts are too many for a float.
+        pause_s = min(FIRST_PAUSE_S * 2.0 ** min(self._failed - 1, 30), LONGEST_PAUSE_S)
         return pause_s * (0.5 + self._chance())
 
     def succeeded(self) -> None:
@@ -48,14 +131,36 @@ class Retry:
         self._failed = 0
 
 
-def worth_retrying(error: BaseException) -> bool:
-    """Tell whether the same work may succeed later.
+def _reported(error: BaseException) -> Failure | None:
+    """Return the failure whose report the text of an exception holds, if any."""
+    if not isinstance(error, RuntimeError):
+        return None
+    found = re.search(f"{re.escape(_MARK)}({{.*}})$", _text(error), re.M)
+    return Failure(**json.loads(found[1])) if found else None
 
-    Not what stops the process, not the runner's own errors, which wait for a person. Of foreign
-    exceptions nobody can know; one that does carries ``worth_retrying = False``, as may its class.
-    """
-    if not isinstance(error, Exception) or isinstance(error, LocalRunnerError):
-        return False
-    # Beam replaces some exceptions by a RuntimeError, with the original one as its context.
-    links = (error, error.__cause__, error.__context__)
-    return all(getattr(link, "worth_retrying", True) for link in links)
+
+def _original(error: BaseException) -> BaseException:
+    """Return the exception as it was raised: Beam raises a copy of it, with the step's name."""
+    if getattr(error, "_tagged_with_step", False) and error.__context__ is not None:
+        return error.__context__
+    return error
+
+
+def _step(error: BaseException) -> str | None:
+    for text in (_text(error), *(each for each in error.args if isinstance(each, str))):
+        found = _WHILE_RUNNING.search(text)
+        if found:
+            return found[1]
+    return None
+
+
+def _said(error: BaseException) -> str:
+    text = _WHILE_RUNNING.sub("", _text(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as problem:  # noqa: BLE001 - the class is the user's
+        return f"<its text can't be made: {type(problem).__name__}>"
