@@ -11,6 +11,7 @@ from struct import Struct
 __all__ = [
     "bag_state",
     "expiry_owner",
+    "first_parts",
     "join",
     "list_state",
     "runner_cell",
@@ -39,6 +40,14 @@ def split(key: bytes) -> list[bytes]:
         at += _LENGTH.size + size
         parts.append(key[at - size : at])
     return parts
+
+
+def first_parts(key: bytes, count: int) -> bytes:
+    """Return the prefix of a key that `join` made, of so many parts."""
+    at = 0
+    for _ in range(count):
+        at += _LENGTH.size + _LENGTH.unpack_from(key, at)[0]
+    return key[:at]
 
 
 def state_of_step(transform_id: str) -> bytes:

@@ -11,7 +11,7 @@ from apache_beam.transforms.userstate import Timer as UserTimer
 
 from runners.local.expiry import EVENT_TIME, PROCESSING_TIME, Expiry
 from runners.local.internals import create_InputStream
-from runners.local.keys import join, split, timer_owner
+from runners.local.keys import first_parts, join, split, timer_owner
 
 if TYPE_CHECKING:
     from runners.local.store import Store, Timer
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["EVENT_TIME", "PROCESSING_TIME", "TimerFamily", "UserTimers"]
 
 _FIRST_PAGE = 256
+
+# A timer as a bundle has set or cleared it, its window encoded, and all of it encoded.
+_Set = tuple[UserTimer, bytes, bytes]
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,18 @@ class UserTimers:
         stream = create_InputStream(data)
         decode = spec.coder_impl.decode_from_stream
         # A step may set one timer for each element: only the last word reaches the store.
-        last: dict[bytes, tuple[UserTimer, bytes]] = {}
+        last: dict[bytes, _Set] = {}
         at = 0
         while stream.size() > 0:
             timer = decode(stream, True)
             end = len(data) - stream.size()
             for window in timer.windows:
                 encoded = self._expiry.window_bytes(transform_id, window)
-                last[self._slot(spec, family, timer, encoded)] = timer, data[at:end]
+                slot = self._slot(spec, family, timer, encoded)
+                last[slot] = timer, encoded, data[at:end]
             at = end
-        for slot, (timer, encoded) in last.items():
-            self._apply(transform_id, spec, slot, timer, encoded)
+        for slot, set_to in last.items():
+            self._set(transform_id, spec.domain, slot, set_to)
 
     def take_due(
         self, transform_ids: Iterable[str], watermark_us: int, now_us: int, limit: int
@@ -121,15 +125,12 @@ class UserTimers:
 
     @staticmethod
     def _slot(spec: TimerFamily, family: str, timer: UserTimer, window: bytes) -> bytes:
-        # A timer coder can't be asked for its key coder; but it writes the key first.
-        key = spec.coder_impl.encode(
-            timer._replace(dynamic_timer_tag="", windows=(), clear_bit=True)
-        )
+        # A timer coder can't be asked for its key coder, but encodes timers that are but a key.
+        key = spec.coder_impl.encode(UserTimer(timer.user_key, "", (), True, None, None, None))
         return join(window, key, family.encode(), timer.dynamic_timer_tag.encode())
 
-    def _apply(
-        self, transform_id: str, spec: TimerFamily, slot: bytes, timer: UserTimer, data: bytes
-    ) -> None:
+    def _set(self, transform_id: str, domain: int, slot: bytes, set_to: _Set) -> None:
+        timer, window, data = set_to
         owner = timer_owner(transform_id)
         if timer.clear_bit:
             self._store.clear_timer(owner, slot)
@@ -137,12 +138,12 @@ class UserTimers:
         self._store.set_timer(
             owner,
             slot,
-            domain=spec.domain,
+            domain=domain,
             fire_us=timer.fire_timestamp.micros,
             hold_us=timer.hold_timestamp.micros,
             data=data,
         )
-        self._expiry.touch(transform_id, split(slot)[0])
+        self._expiry.touch(transform_id, window)
 
     # --- what is due --------------------------------------------------------------------------
 
@@ -175,6 +176,5 @@ class UserTimers:
 
     @staticmethod
     def _is_first(row: Timer, domain: int, first: dict[bytes, tuple[int, int | None]]) -> bool:
-        owner = join(*split(row.slot)[:2])
         time = domain, row.fire_us
-        return first.setdefault(owner, time) == time
+        return first.setdefault(first_parts(row.slot, 2), time) == time
