@@ -20,13 +20,15 @@ APPLICATION = 0x48524C52
 
 PAGE_BYTES = 16_384
 CACHE_BYTES = 64 << 20
-"""Bound of the memory for pages, changed ones included: beyond, they go to the log early."""
+"""Bound of the memory for pages. Changed pages beyond it are written before the commit."""
 LOG_BYTES_MAX = 64 << 20
-"""The write-ahead log is emptied once it takes more of the disk."""
+"""The log is cut, and the file to its pages, once they take so much more than they need."""
 FREE_PAGES_KEPT = 1_024
 """So many free pages stay in the file, to be filled again."""
 FREE_PAGES_PART = 64
-"""A commit gives this part of the free pages back to the disk."""
+"""A transaction gives this part of the other free pages back to the disk."""
+FREE_PAGES_STEP = 256
+"""It gives so many back at least."""
 
 _MEND_DAMAGE = (
     "Restore a copy of the folder, or remove the folder and run again: messages that are not "
@@ -43,40 +45,48 @@ class Database:
 
     Guarantees:
         What was committed survives the process, and with ``durable`` also the loss of power as far
-        as the disk keeps what it confirms.
+        as the disk keeps what it confirms. The file appears with all its tables or not at all.
         A failed statement fails the transaction: until ``rollback`` all others are refused. After
-        ``rollback`` everything is as committed last, on a new connection if need be; where that
-        can't be made yet, the next statement tries again.
-        Memory: ``CACHE_BYTES``, and what the statements in work hold.
-        Disk: the pages in use, ``FREE_PAGES_KEPT`` and ``LOG_BYTES_MAX``, or as much as one
-        transaction wrote. What is deleted beyond goes back to the disk commit by commit.
+        ``rollback`` everything is as in the last commit, on a new connection if need be; where
+        none can be had yet, the next statement tries again. A commit that failed may have
+        happened, as with a process that dies while it commits: read the state anew.
+        Memory: ``CACHE_BYTES``, and what statements return.
+        Disk: the pages in use, ``FREE_PAGES_KEPT``, and ``LOG_BYTES_MAX`` or as much as one
+        transaction wrote. Free pages beyond go back to the disk with the transactions that follow.
 
     Raises:
         StoreFull: the disk is full or fails.
         StoreCorrupt: the file is damaged.
+        StoreVersion: the file was written by another version.
         StoreError: anything else that SQLite reports.
     """
 
     def __init__(self, path: str, schema: str, version: int, *, durable: bool) -> None:
         self._path, self._version, self._durable = path, version, durable
         self._connection: sqlite3.Connection | None = None
-        self._transaction = False
-        self._failed = False
+        self._transaction = self._failed = self._closed = False
         if not os.path.exists(path):
+            if _size(path + "-wal"):
+                raise self._corrupt("it is gone, and only its log is left")
             self._create(schema)
         self._open()
 
     def begin(self) -> None:
-        """Begin a transaction."""
-        self.read("BEGIN")
+        """Begin a transaction, and give some free space back with it."""
+        self._shrink()
+        free = self._pragma("freelist_count") - FREE_PAGES_KEPT
+        if free > 0:
+            # A script, as ``execute`` would leave the vacuum after its first page.
+            pages = max(free // FREE_PAGES_PART, FREE_PAGES_STEP)
+            self._script(f"BEGIN; PRAGMA incremental_vacuum({pages})")
+        else:
+            self.read("BEGIN")
         self._transaction = True
 
     def commit(self) -> None:
-        """Make the transaction's changes durable, and give some free space back."""
-        self._give_back()
+        """Make the transaction's changes durable."""
         self.write("COMMIT")
         self._transaction = False
-        self._empty_log()
 
     def rollback(self) -> None:
         """Return to the last commit; without a transaction, mend what a failure left."""
@@ -85,17 +95,14 @@ class Database:
             if self._connection.in_transaction:
                 self.read("ROLLBACK")
             return
-        self.close()
+        self._disconnect()
         with contextlib.suppress(StoreError):  # The next statement tries again and says why.
             self._open()
 
     def close(self) -> None:
-        """Close the connection; what is not committed is gone."""
-        connection, self._connection = self._connection, None
-        self._transaction = False
-        if connection is not None:
-            with contextlib.suppress(sqlite3.Error):  # What is committed is in the log, if not here
-                connection.close()
+        """Close the file; what is not committed is gone."""
+        self._closed = True
+        self._disconnect()
 
     def write(self, statement: str, values: Row = ()) -> None:
         """Execute a statement of the transaction."""
@@ -105,116 +112,155 @@ class Database:
 
     def read(self, statement: str, values: Row = ()) -> list[Row]:
         """Return all rows of a statement."""
+        connection = self._ready()
         try:
-            return self._ready().execute(statement, values).fetchall()
-        except sqlite3.Error as error:
+            return connection.execute(statement, values).fetchall()
+        except (sqlite3.Error, MemoryError) as error:
             raise self._error(error) from error
 
     def scan(self, statement: str, values: Row = ()) -> Generator[Row, None, None]:
-        """Yield the rows of a statement, read while they are taken. Close the generator."""
+        """Yield the rows of a statement, one at a time in memory. Close it when you stop early."""
+        connection = self._ready()
         try:
-            cursor = self._ready().execute(statement, values)
-            with contextlib.closing(cursor):
-                yield from cursor
-        except sqlite3.Error as error:
+            with contextlib.closing(connection.execute(statement, values)) as rows:
+                yield from rows
+        except (sqlite3.Error, MemoryError) as error:
             raise self._error(error) from error
+
+    def damaged(self, what: str) -> StoreCorrupt:
+        """Return the error for content that is not what was written; refuse all until rollback."""
+        self._failed = True
+        return self._corrupt(f"{what} is not what was written")
 
     def _ready(self) -> sqlite3.Connection:
         if self._failed:
-            raise StoreError(self._path, "a change failed before", "Roll back first")
+            raise StoreError(self._path, "an operation failed before", "Roll back first")
         return self._connection or self._open()
 
     def _create(self, schema: str) -> None:
         """Create the file under another name, so that under its own it is always whole."""
         new = self._path + ".new"
-        for left in ("", "-wal", "-journal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(new + left)
         try:
+            for left in (new, new + "-journal"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(left)
             with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as connection:
                 connection.executescript(
                     f"PRAGMA page_size={PAGE_BYTES};"
                     "PRAGMA auto_vacuum=INCREMENTAL;"
-                    "PRAGMA synchronous=FULL;"
+                    f"PRAGMA synchronous={self._synchronous()};"
+                    "BEGIN;"
                     f"PRAGMA application_id={APPLICATION};"
                     f"PRAGMA user_version={self._version};"
                     f"{schema};"
-                    "PRAGMA journal_mode=WAL;"
+                    "COMMIT"
                 )
             os.rename(new, self._path)
-            sync_folder(os.path.dirname(self._path))
+            if self._durable:
+                sync_folder(os.path.dirname(self._path))
         except sqlite3.Error as error:
             raise self._error(error) from error
         except OSError as error:
             raise StoreFull(self._path, *_full(error)) from error
 
     def _open(self) -> sqlite3.Connection:
-        self._failed = False
+        if self._closed:
+            raise ValueError(f"{self._path} is closed")
         try:
-            connection = self._connection = sqlite3.connect(
+            self._connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, cached_statements=256
             )
-            for statement in (
-                "PRAGMA locking_mode=EXCLUSIVE",
-                f"PRAGMA synchronous={'FULL' if self._durable else 'OFF'}",
-                f"PRAGMA cache_size=-{CACHE_BYTES >> 10}",
-                "PRAGMA secure_delete=0",
-            ):
-                connection.execute(statement)
-            self._check()
-        except sqlite3.Error as error:
-            self.close()
-            raise self._error(error) from error
-        except StoreError:
-            self.close()
-            raise
-        return connection
+            self._configure(self._connection)
+            self._check(self._connection)
+        except (sqlite3.Error, StoreError) as error:
+            self._disconnect()
+            failure = error if isinstance(error, StoreError) else self._error(error)
+            self._failed = False
+            raise failure from (None if failure is error else error)
+        self._failed = False
+        return self._connection
 
-    def _check(self) -> None:
-        """Refuse what is not ours, or of another version, or torn."""
-        if os.path.getsize(self._path) < PAGE_BYTES:
-            raise self._corrupt("it is too short")
-        if self._pragma("application_id") != APPLICATION:
-            raise self._corrupt("it is no state of this runner")
-        if (version := self._pragma("user_version")) != self._version:
+    def _configure(self, connection: sqlite3.Connection) -> None:
+        # The only connection of the only process keeps its locks, and the log's index in memory.
+        # What need not survive a loss of power needs no log: a journal is less to write.
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute(f"PRAGMA journal_mode={'WAL' if self._durable else 'PERSIST'}")
+        connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES_MAX}")
+        connection.execute(f"PRAGMA synchronous={self._synchronous()}")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_BYTES >> 10}")
+        connection.execute("PRAGMA secure_delete=0")
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Refuse what is not ours, or of another version."""
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application != APPLICATION:
+            raise self._corrupt("it is not the state of a local runner")
+        if version != self._version:
             raise StoreVersion(
                 self._path,
                 f"it has format {version}, and this version of the runner reads {self._version}",
                 "Run the version that wrote it, or give another --state_dir",
             )
 
+    def _synchronous(self) -> str:
+        return "FULL" if self._durable else "OFF"
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        self._transaction = False
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):  # The log has what the file could not take.
+                connection.close()
+
     def _pragma(self, name: str) -> int:
         return int(self.read(f"PRAGMA {name}")[0][0])
 
-    def _give_back(self) -> None:
-        """Take some free pages off the file, as part of the transaction."""
-        free = self._pragma("freelist_count") - FREE_PAGES_KEPT
-        if free > 0:
-            self.write(f"PRAGMA incremental_vacuum({max(free // FREE_PAGES_PART, 256)})")
+    def _script(self, statements: str) -> None:
+        try:
+            self._ready().executescript(statements)
+        except sqlite3.Error as error:
+            raise self._error(error) from error
 
-    def _empty_log(self) -> None:
-        """Move the log into the file where the two take more of the disk than they need."""
-        unused = os.path.getsize(self._path) - self._pragma("page_count") * PAGE_BYTES
-        if os.path.getsize(self._path + "-wal") + max(unused, 0) > LOG_BYTES_MAX:
-            self.read("PRAGMA wal_checkpoint(TRUNCATE)")
+    def _shrink(self) -> None:
+        """Cut log and file, where they take much more of the disk than they need.
 
-    def _error(self, error: sqlite3.Error) -> StoreError:
+        SQLite itself writes the log over from its start, and leaves both files at their sizes.
+        """
+        connection = self._ready()
+        log = _size(self._path + "-wal")
+        if log + _size(self._path) - self._pragma("page_count") * PAGE_BYTES > LOG_BYTES_MAX:
+            with contextlib.suppress(sqlite3.OperationalError):  # A full disk may do for the rest.
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _error(self, error: Exception) -> Exception:
         """Return our error for SQLite's, and refuse everything until ``rollback``."""
         self._failed = True
+        if isinstance(error, MemoryError):
+            return error
         text = str(error)
+        # Python 3.10 has no error codes. It raises the bare class for nothing but damage.
         if type(error) is sqlite3.DatabaseError:
             return self._corrupt(text)
-        if "full" in text or "disk I/O" in text or "unable to open" in text:
+        if any(sign in text for sign in ("is full", "disk I/O error", "unable to open")):
             return StoreFull(self._path, *_full(error))
-        return StoreError(self._path, f"the database failed ({text})", "See the cause")
+        return StoreError(
+            self._path,
+            f"the database failed ({text})",
+            "Nothing was acknowledged since the last commit. Mend the cause, then run again",
+        )
 
     def _corrupt(self, reason: str) -> StoreCorrupt:
-        return StoreCorrupt(
-            self._path,
-            f"the file is damaged ({reason})",
-            _MEND_DAMAGE,
-        )
+        return StoreCorrupt(self._path, f"the file is damaged ({reason})", _MEND_DAMAGE)
 
 
 def _full(error: Exception) -> tuple[str, str]:
     return f"the disk is full or fails ({error})", _MEND_DISK
+
+
+def _size(path: str) -> int:
+    """Return the size of a file, nothing if there is none."""
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        return 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from xxhash import xxh3_64_intdigest
 
 from runners.local.database import Database
 from runners.local.folder import Folder
@@ -14,22 +17,28 @@ __all__ = ["INLINE_BYTES_MAX", "Bag", "Chunk", "Store", "Timer"]
 INLINE_BYTES_MAX = 64 << 10
 """Data of a chunk up to this size is read with the chunk, larger data on its own."""
 
+CHUNKS_BYTES_MAX = 16 << 20
+"""The data that ``chunks`` reads with the chunks has this size at most."""
+
 _VERSION = 1
+_LAST = (1 << 63) - 1
 _SCHEMA = """
 CREATE TABLE counter (last INTEGER NOT NULL);
 INSERT INTO counter VALUES (0);
 CREATE TABLE names (number INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE);
-CREATE TABLE named (name BLOB PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE named (name BLOB PRIMARY KEY, sum INTEGER NOT NULL, value BLOB NOT NULL);
 
 -- A row lies where it arrived, and is found by its cell: large data is written in one go.
-CREATE TABLE rows (row INTEGER PRIMARY KEY, cell BLOB NOT NULL, data BLOB NOT NULL);
+CREATE TABLE rows (
+    row INTEGER PRIMARY KEY, cell BLOB NOT NULL, sum INTEGER NOT NULL, data BLOB NOT NULL
+);
 CREATE INDEX rows_of_cell ON rows (cell);
 
 CREATE TABLE chunks (
     number INTEGER PRIMARY KEY, port INTEGER NOT NULL,
     hold_us INTEGER NOT NULL, due_us INTEGER NOT NULL,
     cell BLOB, upto INTEGER, count INTEGER, nbytes INTEGER, owned INTEGER,
-    data BLOB
+    sum INTEGER NOT NULL, data BLOB
 );
 CREATE TABLE large (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
 
@@ -108,7 +117,6 @@ class Store:
         self._folder, self._database = folder, database
         self._names: dict[str, int] = {}
         self._last = self._committed = 0
-        self._load()
 
     @classmethod
     def open(cls, folder: str | None) -> Store:
@@ -137,42 +145,52 @@ class Store:
     def begin(self) -> None:
         """Begin a transaction."""
         self._database.begin()
+        self._last = self._committed = self._database.read("SELECT last FROM counter")[0][0]
 
     def commit(self) -> None:
         """Make the transaction's changes durable: they are when this returns."""
         if self._last != self._committed:
             self._database.write("UPDATE counter SET last = ?", (self._last,))
         self._database.commit()
-        self._committed = self._last
 
     def rollback(self) -> None:
         """Return to the last commit, after an error as well as without one."""
-        self._database.rollback()
-        self._last = self._committed
         self._names.clear()
+        self._database.rollback()
 
     def get(self, name: str) -> bytes | None:
         """Return the value of a name, or None."""
-        found = self._database.read("SELECT value FROM named WHERE name = ?", (name.encode(),))
-        return found[0][0] if found else None
+        found = self._database.read("SELECT value, sum FROM named WHERE name = ?", (name.encode(),))
+        for value, total in found:
+            return self._checked(value, total, 0, "value", name)
+        return None
 
     def put(self, name: str, value: bytes | None) -> None:
         """Give a name a value; None removes it."""
         if value is None:
             self._database.write("DELETE FROM named WHERE name = ?", (name.encode(),))
         else:
-            self._database.write("REPLACE INTO named VALUES (?, ?)", (name.encode(), value))
+            self._database.write(
+                "REPLACE INTO named VALUES (?, ?, ?)", (name.encode(), _sum(value, 0), value)
+            )
 
     def items(self, prefix: str) -> list[tuple[str, bytes]]:
         """Return the names with this prefix and their values, sorted by name."""
-        statement, values = _within("SELECT name, value FROM named WHERE", "name", prefix.encode())
+        statement, values = _within(
+            "SELECT name, value, sum FROM named WHERE", "name", prefix.encode()
+        )
         found = self._database.read(statement + " ORDER BY name", values)
-        return [(name.decode(), value) for name, value in found]
+        return [
+            (name.decode(), self._checked(value, total, 0, "value", name.decode()))
+            for name, value, total in found
+        ]
 
     def append(self, cell: bytes, data: bytes | memoryview) -> int:
         """Add a row to a cell, and return its number, which rises over all cells."""
         self._last += 1
-        self._database.write("INSERT INTO rows VALUES (?, ?, ?)", (self._last, cell, data))
+        self._database.write(
+            "INSERT INTO rows VALUES (?, ?, ?, ?)", (self._last, cell, _sum(data, self._last), data)
+        )
         return self._last
 
     def read(
@@ -186,26 +204,31 @@ class Store:
             upto: only rows with numbers up to this one.
             bytes_max: stop when the data has this size; one row is returned at least.
         """
-        values = (cell, after, self._last if upto is None else upto)
         statement = (
-            "SELECT row, data FROM rows WHERE cell = ? AND row > ? AND row <= ? ORDER BY row"
+            "SELECT row, data, sum FROM rows WHERE cell = ? AND row > ? AND row <= ? ORDER BY row"
         )
+        values = (cell, after, _LAST if upto is None else upto)
         if bytes_max is None:
-            return self._database.read(statement, values)
-        found: list[tuple[int, bytes]] = []
-        rows = self._database.scan(statement, values)
-        for row, data in rows:
-            found.append((row, data))
-            bytes_max -= len(data)
-            if bytes_max <= 0:
-                break
-        rows.close()
+            found = self._database.read(statement, values)
+        else:
+            found = self._up_to(bytes_max, statement, values)
+        return [(row, self._checked(data, total, row, "row", row)) for row, data, total in found]
+
+    def _up_to(self, bytes_max: int, statement: str, values: tuple[object, ...]) -> list[Any]:
+        found = []
+        with contextlib.closing(self._database.scan(statement, values)) as rows:
+            for row in rows:
+                found.append(row)
+                bytes_max -= len(row[1])
+                if bytes_max <= 0:
+                    break
         return found
 
     def delete(self, cell: bytes, *, upto: int | None = None) -> None:
         """Delete the rows of a cell, or only those up to a number."""
-        upto = self._last if upto is None else upto
-        self._database.write("DELETE FROM rows WHERE cell = ? AND row <= ?", (cell, upto))
+        self._database.write(
+            "DELETE FROM rows WHERE cell = ? AND row <= ?", (cell, _LAST if upto is None else upto)
+        )
 
     def delete_prefix(self, prefix: bytes) -> None:
         """Delete all cells whose keys have this prefix."""
@@ -241,22 +264,25 @@ class Store:
         """Let a chunk wait at a port, and return its number."""
         if chunk.data is None:
             raise ValueError(f"A chunk for {port} came without its data")
+        port_number = self._number(port)
         self._last += 1
+        number = self._last
         large = len(chunk.data) > INLINE_BYTES_MAX
         self._database.write(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                self._last,
-                self._number(port),
+                number,
+                port_number,
                 chunk.hold_us,
                 chunk.due_us,
                 *(chunk.bag or (None,) * 5),
+                _sum(chunk.data, number),
                 None if large else chunk.data,
             ),
         )
         if large:
-            self._database.write("INSERT INTO large VALUES (?, ?)", (self._last, chunk.data))
-        return self._last
+            self._database.write("INSERT INTO large VALUES (?, ?)", (number, chunk.data))
+        return number
 
     def remove_chunk(self, number: int) -> None:
         """Forget a chunk; the rows of its bag stay."""
@@ -264,15 +290,23 @@ class Store:
         self._database.write("DELETE FROM large WHERE number = ?", (number,))
 
     def chunks(self) -> list[tuple[int, str, Chunk]]:
-        """Return number, port and chunk of all that wait, by number; large data is left out."""
-        found = self._database.read(
-            "SELECT chunks.number, name, hold_us, due_us, cell, upto, count, nbytes, owned, data"
-            " FROM chunks JOIN names ON names.number = port ORDER BY chunks.number"
+        """Return number, port and chunk of all that wait, by number.
+
+        Data beyond ``INLINE_BYTES_MAX`` each and ``CHUNKS_BYTES_MAX`` together is left out.
+        """
+        rows = self._database.scan(
+            "SELECT chunks.number, name, hold_us, due_us, cell, upto, count, nbytes, owned,"
+            " data, sum FROM chunks JOIN names ON names.number = port ORDER BY chunks.number"
         )
-        return [
-            (number, port.decode(), Chunk(data, hold_us, due_us, _bag(*bag)))
-            for number, port, hold_us, due_us, *bag, data in found
-        ]
+        found: list[tuple[int, str, Chunk]] = []
+        room = CHUNKS_BYTES_MAX
+        for number, port, hold_us, due_us, *bag, data, total in rows:
+            if data is not None and (room := room - len(data)) >= 0:
+                kept = self._checked(data, total, number, "chunk", number)
+            else:
+                kept = None
+            found.append((number, port.decode(), Chunk(kept, hold_us, due_us, _bag(*bag))))
+        return found
 
     def chunk_data(self, number: int) -> bytes:
         """Return the data of a chunk.
@@ -281,14 +315,13 @@ class Store:
             KeyError: there is no such chunk.
         """
         found = self._database.read(
-            "SELECT coalesce(chunks.data, large.data) FROM chunks LEFT JOIN large USING (number)"
-            " WHERE number = ?",
+            "SELECT coalesce(chunks.data, large.data), sum FROM chunks"
+            " LEFT JOIN large USING (number) WHERE number = ?",
             (number,),
         )
-        if not found:
-            raise KeyError(number)
-        data: bytes = found[0][0]
-        return data
+        for data, total in found:
+            return self._checked(data, total, number, "chunk", number)
+        raise KeyError(number)
 
     def set_timer(
         self,
@@ -366,12 +399,15 @@ class Store:
             (self._known(owner),),
         )
 
+    def _checked(self, data: bytes, total: int, seed: int, kind: str, name: object) -> bytes:
+        """Return data that has its checksum."""
+        if data is None or _sum(data, seed) != total:
+            raise self._database.damaged(f"{kind} {name}")
+        return data
+
     def _least(self, statement: str, values: tuple[object, ...]) -> int | None:
         least: int | None = self._database.read(statement, values)[0][0]
         return least
-
-    def _load(self) -> None:
-        self._last = self._committed = self._database.read("SELECT last FROM counter")[0][0]
 
     def _known(self, name: str) -> int | None:
         """Return the number that stands for a long name, if it was ever used."""
@@ -388,6 +424,11 @@ class Store:
             number = self._names[name] = self._last
             self._database.write("INSERT INTO names VALUES (?, ?)", (number, name.encode()))
         return number
+
+
+def _sum(data: bytes | memoryview, seed: int) -> int:
+    """Return a checksum that takes 4 bytes in the file: SQLite has none of its own for content."""
+    return xxh3_64_intdigest(data, seed) & 0x7FFF_FFFF
 
 
 def _bag(cell: bytes | None, upto: int, count: int, nbytes: int, owned: int) -> Bag | None:
