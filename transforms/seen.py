@@ -80,6 +80,18 @@ class SeenSet:
             self._append(keys.compress(new, axis=0), bucket, slots[new])
         return new
 
+    def holds(self, keys: Keys) -> _Mask:
+        """Return true for each key that is remembered.
+
+        Args:
+            keys: an array of shape (n, 2).
+        """
+        slots = self._table.find(keys, self._log)
+        new = slots < 0
+        if self._forgotten:
+            self._mark_forgotten(new, slots)
+        return ~new
+
     def expire(self, before: int) -> int:
         """Forget the keys of all buckets below ``before``; return how many they were."""
         gone = [bucket for bucket in self._counts if bucket < before]

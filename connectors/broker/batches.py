@@ -46,6 +46,7 @@ class _LeaseHeader(msgspec.Struct):
     messages: int
     backlog: int
     outstanding: int
+    horizon_us: int
 
 
 _Request = TypeVar("_Request")
@@ -72,7 +73,7 @@ class Batches:
             min(wanted.max_bytes, limits.LEASE_BYTES_MAX),
             wanted.ack_deadline_s,
         )
-        return _lease_response(subscription, delivery)
+        return _lease_response(subscription, delivery, self._engine.horizon_us(subscription))
 
     async def extend(self, request: bytes) -> bytes:
         """Move the deadline of leases; say which of them hold no message any more."""
@@ -117,13 +118,16 @@ def _parsed(request: bytes, kind: type[_Request]) -> _Request:
         raise InvalidArgument("request", f"{len(request)} bytes", f"{error}") from None
 
 
-def _lease_response(subscription: Subscription, delivery: Delivery | None) -> bytes:
+def _lease_response(
+    subscription: Subscription, delivery: Delivery | None, horizon_us: int
+) -> bytes:
     backlog = subscription.backlog
     if delivery is None:
-        return _framed(_LeaseHeader(None, 0, backlog.ready, backlog.leased))
+        return _framed(_LeaseHeader(None, 0, backlog.ready, backlog.leased, horizon_us))
     uid = subscription.created.uid
     lease = ackids.pack_lease(uid, delivery.positions, delivery.generation)
-    header = _LeaseHeader(lease, delivery.positions.size, backlog.ready, backlog.leased)
+    count = delivery.positions.size
+    header = _LeaseHeader(lease, count, backlog.ready, backlog.leased, horizon_us)
     return _framed(header, *_stream(delivery.rows))
 
 

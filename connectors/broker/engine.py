@@ -57,6 +57,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._commits = Commits(self._log, self.state, self._ring_for)
         self._bells = Bells()
+        self._publishing: list[int] = []  # times of publishes that are not in the state yet
         # Random, so that a lease from before a restart is not taken for one of ours.
         self._generation = secrets.randbits(32)
         self._timer = self._loop.call_later(_HOUSEKEEPING_S, self._tick)
@@ -93,7 +94,21 @@ class Engine:
         event = Published(topic.created.uid, self._next_id, len(messages), time_us)
         payload = memoryview(batch.serialize())
         self._next_id += len(messages)
-        return batch.column("message_id") if await self._commits.commit(event, payload) else None
+        self._publishing.append(time_us)
+        try:
+            published = await self._commits.commit(event, payload)
+        finally:
+            self._publishing.remove(time_us)
+        return batch.column("message_id") if published else None
+
+    def horizon_us(self, subscription: Subscription) -> int:
+        """Return a time before which nothing was published that is still to be acknowledged.
+
+        Nor will be: it is the publish time of the oldest unacknowledged message, now if there is
+        none. Microseconds since 1970.
+        """
+        oldest_us = subscription.oldest_us()
+        return min([_now_us(), *self._publishing, *([] if oldest_us is None else [oldest_us])])
 
     async def ack(self, subscription: Subscription, positions: Positions) -> None:
         """Settle positions for good.

@@ -76,6 +76,13 @@ class Subscription:
     topic: Topic
     backlog: Backlog
 
+    def oldest_us(self) -> int | None:
+        """Return the publish time of the oldest message that is not acked, None if all are."""
+        if self.backlog.base == self.backlog.end:
+            return None
+        blocks = self.topic.blocks
+        return blocks[bisect_right(blocks, self.backlog.base, key=lambda b: b.first) - 1].time_us
+
 
 class State:
     """All topics and subscriptions of a broker."""

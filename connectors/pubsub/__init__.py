@@ -10,9 +10,12 @@ from connectors.pubsub.admin import create_subscription, create_topic, delete_su
 from connectors.pubsub.outgoing import as_messages
 from connectors.pubsub.publish import Published, Publisher
 from connectors.pubsub.read import Read
+from connectors.pubsub.watermark import EventTime, PublishTime
 from connectors.pubsub.write import Write, Written
 
 __all__ = [
+    "EventTime",
+    "PublishTime",
     "Published",
     "Publisher",
     "Read",

@@ -41,11 +41,24 @@ class BatchLeases:
         ack_deadline_s: how long a lease lasts without extension.
     """
 
+    leases_last = True
+
     def __init__(self, channel: grpc.Channel, subscription: str, ack_deadline_s: int) -> None:
         self._stub = RawStub(channel, SERVICE, ("subscription", subscription))
         self._subscription = subscription
         self._ack_deadline_s = ack_deadline_s
         self._ahead: grpc.Future | None = None
+        self._asked = 0
+
+    @property
+    def asked(self) -> int:
+        """How many leases were asked for."""
+        return self._asked
+
+    @property
+    def answered(self) -> int:
+        """How many of them were taken; one is under way at a time."""
+        return self._asked if self._ahead is None else self._asked - 1
 
     def is_offered(self) -> bool:
         """Ask the server whether it has this service."""
@@ -65,9 +78,21 @@ class BatchLeases:
         left = messages_max - header["messages"]
         if header["backlog"] > 0 and left > 0:
             self._ahead = self._ask(left, wait_s)
-        messages = _read_batch(stream) if header["messages"] else NOTHING
-        unacknowledged = header["backlog"] + header["outstanding"]
-        return Delivery(messages, header["lease"], header["backlog"], unacknowledged)
+        return _delivery(header, stream)
+
+    def poll(self, messages_max: int, wait_s: float, open_s: float) -> Delivery | None:
+        """Return the next batch if it is here; see ``Subscription.poll``."""
+        if self._ahead is None:
+            self._ahead = self._ask(messages_max, open_s)
+        try:
+            response = self._ahead.result(wait_s)
+        except grpc.FutureTimeoutError:
+            return None
+        except grpc.RpcError:
+            self._ahead = None  # it is over, and the next poll asks anew
+            raise
+        self._ahead = self._ask(messages_max, open_s)
+        return _delivery(*_split(response))
 
     def extend(self, leases: Sequence[str]) -> Sequence[str]:
         """Hold the leases for another ack deadline; return those that are still held."""
@@ -92,6 +117,7 @@ class BatchLeases:
                 self.release([header["lease"]])
 
     def _ask(self, messages_max: int, wait_s: float) -> grpc.Future:
+        self._asked += 1
         request = {
             "subscription": self._subscription,
             "max_messages": min(messages_max, BATCH_ROWS_MAX),
@@ -104,6 +130,16 @@ class BatchLeases:
     def _call(self, method: str, **request: Any) -> Any:
         request["leases"] = list(request["leases"])
         return msgspec.json.decode(self._stub.call(method, msgspec.json.encode(request), CALL_S))
+
+
+def _delivery(header: dict[str, Any], stream: memoryview) -> Delivery:
+    return Delivery(
+        _read_batch(stream) if header["messages"] else NOTHING,
+        header["lease"],
+        header["backlog"],
+        unacknowledged=header["backlog"] + header["outstanding"],
+        horizon_us=header.get("horizon_us"),
+    )
 
 
 def _split(response: bytes) -> tuple[dict[str, Any], memoryview]:

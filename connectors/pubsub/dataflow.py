@@ -19,14 +19,21 @@ BATCH_ROWS_MAX = 4_096
 BATCH_BYTES_MAX = 4_000_000
 
 
-def native_read(subscription: str | None, topic: str | None) -> beam.PTransform:
+def native_read(
+    subscription: str | None, topic: str | None, timestamp_attribute: str | None = None
+) -> beam.PTransform:
     """Return Dataflow's own read, of whole messages in serialized form.
 
     With ``with_attributes`` the service sends whole messages, and Beam would decode each into a
     Python object. Taking the flag back from the transform, but not from its source, leaves only
     that step out: ``BatchMessages`` decodes thousands at once.
     """
-    read = beam.io.ReadFromPubSub(topic=topic, subscription=subscription, with_attributes=True)
+    read = beam.io.ReadFromPubSub(
+        topic=topic,
+        subscription=subscription,
+        with_attributes=True,
+        timestamp_attribute=timestamp_attribute,
+    )
     read.with_attributes = False
     return read
 

@@ -12,7 +12,7 @@ from transforms.batch import Batch
 from transforms.message import MESSAGE_ID
 from transforms.seen import SeenSet
 
-__all__ = ["Intake"]
+__all__ = ["Intake", "RisingIds"]
 
 
 class Intake:
@@ -33,7 +33,7 @@ class Intake:
         self._unhashed_rows = 0
         self._held = SeenSet()
         self._settled: SeenSet | None = None
-        self._ids = _RisingIds()
+        self._ids = RisingIds()
         for batch in committed.to_batches():
             self._ids.rise(batch.column(MESSAGE_ID))
 
@@ -84,7 +84,7 @@ class Intake:
                 self._settled.add(keys, 0)
 
 
-class _RisingIds:
+class RisingIds:
     """Watches whether ids are numbers that only rise."""
 
     def __init__(self) -> None:

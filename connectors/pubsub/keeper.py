@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 import grpc
 
@@ -42,6 +43,12 @@ class LeaseKeeper:
         with self._guard:
             self._alive.append(lease)
 
+    def drop(self, leases: Sequence[Lease]) -> None:
+        """Leave leases alone from now on; those that expired or never were held are no error."""
+        gone = {id(lease) for lease in leases}
+        with self._guard:
+            self._alive = [lease for lease in self._alive if id(lease) not in gone]
+
     def stop(self) -> None:
         """Extend no more."""
         self._stopped.set()
@@ -64,5 +71,6 @@ class LeaseKeeper:
         except Exception:  # noqa: BLE001 - whatever it is, the next turn must come
             _log.warning("leases not extended, next try in %.0f s", self._interval_s, exc_info=True)
             return
-        with self._guard:  # leases that came meanwhile are behind those of before
-            self._alive[: len(before)] = still
+        # By identity, for a lease may be an array. It is alive here, so that no other has its id.
+        held = {id(lease) for lease in still}
+        self.drop([lease for lease in before if id(lease) not in held])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 
 from transforms.errors import ConfigError
 
-__all__ = ["check_subscription", "check_topic", "temporary_subscription"]
+__all__ = ["check_subscription", "check_topic", "job_subscription", "temporary_subscription"]
 
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 _PATH = re.compile(r"projects/(?P<project>[^/\s]+)/(?P<collection>[a-z]+)/(?P<id>[^/]+)")
@@ -40,6 +41,19 @@ def temporary_subscription(topic: str) -> str:
     """Return a new name for a subscription in the project of the topic."""
     project = topic.split("/")[1]
     return f"projects/{project}/subscriptions/headrace-{uuid.uuid4().hex}"
+
+
+def job_subscription(topic: str, job: str, step: str) -> str:
+    """Return the name of a job's own subscription of a topic: the same at every launch.
+
+    Args:
+        topic: full name; the subscription is in its project.
+        job: id of the job.
+        step: full label of the step that reads, for a job may read a topic twice.
+    """
+    told = re.sub(r"[^A-Za-z0-9\-_.~+%]+", "-", job)[:100]
+    digest = hashlib.sha256("\0".join((topic, job, step)).encode()).hexdigest()[:16]
+    return f"projects/{topic.split('/')[1]}/subscriptions/headrace-{told}-{digest}"
 
 
 def _check(parameter: str, name: str, collection: str, example: str) -> None:

@@ -1,9 +1,10 @@
-"""Opens a subscription for a bounded run: which wire, which deadline, which errors."""
+"""Opens a subscription: which wire, which deadline, which errors."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+from typing import NamedTuple
 
 import grpc
 import pyarrow as pa
@@ -17,7 +18,7 @@ from connectors.pubsub.source import PubsubSource
 from connectors.pubsub.standard_pull import StandardPull
 from transforms.errors import HeadraceError
 
-__all__ = ["open_subscription", "subscribe"]
+__all__ = ["Connection", "connect", "open_subscription", "subscribe", "unsubscribe"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,8 +32,16 @@ def subscribe(topic: str, closing: contextlib.ExitStack) -> str:
     """
     name = names.temporary_subscription(topic)
     admin.create_subscription(name, topic)
-    closing.callback(_unsubscribe, name)
+    closing.callback(unsubscribe, name)
     return name
+
+
+class Connection(NamedTuple):
+    """A subscription that was reached."""
+
+    subscription: Subscription
+    subject: retry.Subject
+    ack_deadline_s: int
 
 
 def open_subscription(
@@ -50,6 +59,20 @@ def open_subscription(
         ConfigError: there is no such subscription, or access is denied.
         TransientError: the server can't be reached.
     """
+    wire, subject, ack_deadline_s = connect(name, closing)
+    return PubsubSource(
+        name, wire, subject,
+        ack_deadline_s=ack_deadline_s, committed=committed, backoff=backoff,
+    )  # fmt: skip
+
+
+def connect(name: str, closing: contextlib.ExitStack) -> Connection:
+    """Connect to a subscription; ``closing`` closes the channel.
+
+    Raises:
+        ConfigError: there is no such subscription, or access is denied.
+        TransientError: the server can't be reached.
+    """
     endpoint = pubsub_endpoint()
     subject = admin.subscription_subject(name, endpoint)
     channel = closing.enter_context(open_channel(endpoint))
@@ -57,13 +80,11 @@ def open_subscription(
     # a reader that died had taken is back after this time.
     ack_deadline_s = admin.get_subscription(channel, name, subject).ack_deadline_seconds
     wire = _choose_wire(channel, name, ack_deadline_s, subject)
-    return PubsubSource(
-        name, wire, subject,
-        ack_deadline_s=ack_deadline_s, committed=committed, backoff=backoff,
-    )  # fmt: skip
+    return Connection(wire, subject, ack_deadline_s)
 
 
-def _unsubscribe(name: str) -> None:
+def unsubscribe(name: str) -> None:
+    """Delete a temporary subscription; if that fails, the server does it after a month."""
     try:
         admin.delete_subscription(name)
     except HeadraceError as error:

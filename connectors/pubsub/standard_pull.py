@@ -10,6 +10,7 @@ import contextlib
 import queue
 import time
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import grpc
 import pyarrow as pa
@@ -38,6 +39,11 @@ PAUSE_S = 0.1
 """Between Pulls to a server that answers empty at once."""
 
 
+class _Asked(NamedTuple):
+    number: int
+    messages: int
+
+
 class StandardPull:
     """A subscription by the standard API. A lease is an array of acknowledgement ids.
 
@@ -47,19 +53,40 @@ class StandardPull:
         ack_deadline_s: how long a message is held without extension.
     """
 
+    leases_last = False
+
     def __init__(self, channel: grpc.Channel, subscription: str, ack_deadline_s: int) -> None:
         self._stub = RawStub(channel, SERVICE, ("subscription", subscription))
         self._subscription = subscription
         self._ack_deadline_s = ack_deadline_s
-        self._asked: dict[grpc.Future, int] = {}
+        self._open: dict[grpc.Future, _Asked] = {}  # in the order of their numbers
+        self._asked = 0
         self._answered: queue.SimpleQueue[grpc.Future] = queue.SimpleQueue()
+
+    @property
+    def asked(self) -> int:
+        """How many Pulls were sent."""
+        return self._asked
+
+    @property
+    def answered(self) -> int:
+        """The Pulls before the oldest one that is under way."""
+        return next((asked.number - 1 for asked in self._open.values()), self._asked)
 
     def pull(self, messages_max: int, wait_s: float) -> Delivery:
         """Return the next messages; see ``Subscription.pull``."""
+        return self._pull(messages_max, wait_s, GATHER_S)
+
+    def poll(self, messages_max: int, wait_s: float, open_s: float) -> Delivery | None:
+        """Return the next messages if they are here; see ``Subscription.poll``."""
+        del open_s  # the server says how long a Pull waits
+        return self._pull(messages_max, wait_s, gather_s=wait_s)
+
+    def _pull(self, messages_max: int, wait_s: float, gather_s: float) -> Delivery:
         self._ask(messages_max)
         received: list[wire.Received] = []
         rows = 0
-        for response in self._responses(wait_s):
+        for response in self._responses(wait_s, gather_s):
             received.append(response)
             rows += len(response.messages)
             if rows >= min(BATCH_ROWS_MIN, messages_max):
@@ -88,11 +115,11 @@ class StandardPull:
 
         What the server sends into a Pull that ends this moment comes again after its ack deadline.
         """
-        for future in self._asked:
+        for future in self._open:
             future.cancel()
-        while self._asked:
+        while self._open:
             future = self._answered.get()
-            del self._asked[future]
+            del self._open[future]
             # A Pull that was cancelled or failed brought nothing.
             with contextlib.suppress(grpc.RpcError, grpc.FutureCancelledError):
                 received = _take(future)
@@ -100,16 +127,17 @@ class StandardPull:
                     self.release([received.ack_ids])
 
     def _ask(self, messages_max: int) -> None:
-        left = messages_max - sum(self._asked.values())
-        while left > 0 and len(self._asked) < PULLS_MAX:
+        left = messages_max - sum(asked.messages for asked in self._open.values())
+        while left > 0 and len(self._open) < PULLS_MAX:
             count = min(left, PULL_MESSAGES_MAX)
             request = wire.pull_request(self._subscription, count)
             future = self._stub.start("Pull", request, PULL_S)
-            self._asked[future] = count
+            self._asked += 1
+            self._open[future] = _Asked(self._asked, count)
             future.add_done_callback(self._answered.put)
             left -= count
 
-    def _responses(self, wait_s: float) -> Iterator[wire.Received]:
+    def _responses(self, wait_s: float, gather_s: float) -> Iterator[wire.Received]:
         """Yield responses with messages: wait for the first, then only for what is near.
 
         Raises:
@@ -119,7 +147,7 @@ class StandardPull:
         until_s = time.monotonic() + wait_s
         found = False
         while (future := self._next_answer(until_s)) is not None:
-            del self._asked[future]
+            del self._open[future]
             try:
                 received = _take(future)
             except grpc.RpcError:
@@ -130,7 +158,7 @@ class StandardPull:
                 until_s = min(until_s, time.monotonic() + PAUSE_S)
                 continue
             if not found:
-                found, until_s = True, time.monotonic() + GATHER_S
+                found, until_s = True, time.monotonic() + gather_s
             yield received
 
     def _next_answer(self, until_s: float) -> grpc.Future | None:

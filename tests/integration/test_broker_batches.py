@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,12 @@ def test_lease_gives_rows_with_the_message_schema(client: Client) -> None:
     """The rows of many publishes come as one batch, in order."""
     ids = client.publish(b"a", b"b") + client.publish(b"c")
     header, rows = client.lease()
-    assert header == {"lease": header["lease"], "messages": 3, "backlog": 0, "outstanding": 3}
     assert rows is not None
+    published_us = rows.column("publish_time")[0].value
+    assert header == {
+        "lease": header["lease"], "messages": 3, "backlog": 0, "outstanding": 3,
+        "horizon_us": published_us,
+    }  # fmt: skip
     assert rows.schema.equals(MESSAGE_SCHEMA)
     assert rows.column("data").to_pylist() == [b"a", b"b", b"c"]
     assert rows.column("message_id").to_pylist() == ids
@@ -99,7 +104,25 @@ def test_lease_gives_rows_with_the_message_schema(client: Client) -> None:
 
 def test_empty_subscription_gives_no_lease(client: Client) -> None:
     """Without messages there is no lease and no Arrow part."""
-    assert client.lease() == ({"lease": None, "messages": 0, "backlog": 0, "outstanding": 0}, None)
+    header, rows = client.lease()
+    expected = {"lease": None, "messages": 0, "backlog": 0, "outstanding": 0}
+    assert (header, rows) == ({**expected, "horizon_us": header["horizon_us"]}, None)
+
+
+def test_horizon_is_the_oldest_unacknowledged_message_or_now(client: Client) -> None:
+    """What is leased holds it, whoever has the lease; when all is acknowledged it is the clock."""
+    before_us = time.time_ns() // 1_000
+    client.publish(b"a")
+    first, rows = client.lease()
+    client.publish(b"b")
+    second, _ = client.lease()
+    assert rows is not None
+    assert first["horizon_us"] == second["horizon_us"] == rows.column("publish_time")[0].value
+    client.batches("Acknowledge", leases=[first["lease"]])
+    assert client.lease()[0]["horizon_us"] > first["horizon_us"]
+    client.batches("Acknowledge", leases=[second["lease"]])
+    empty_us = client.lease()[0]["horizon_us"]
+    assert before_us < second["horizon_us"] < empty_us <= time.time_ns() // 1_000
 
 
 def test_limits_are_kept_and_the_rest_is_told(client: Client) -> None:

@@ -71,7 +71,7 @@ def execute(run: Run, **source: str) -> list[int]:
 
 def reading(run: Run, outage: retry.Backoff = OUTAGE) -> Iterator[Batch]:
     """Read without a runner, batch by batch, so that a test can act in between."""
-    reader = DrainSubscription(run.id, SUBSCRIPTION, None, outage)
+    reader = DrainSubscription(run.id, SUBSCRIPTION, None, outage=outage)
     for element in reader.process(b""):
         yield element.value
 

@@ -55,9 +55,9 @@ def test_read_wants_one_good_name(source: dict[str, str], text: str) -> None:
 
 
 def test_read_outside_a_run_is_refused() -> None:
-    """Elsewhere than on Dataflow a read needs a run, and the error says so."""
+    """On a runner for bounded work a read needs a run, and the error says so."""
     pipeline = beam.Pipeline(FnApiRunner())
-    with pytest.raises(ConfigError, match=r"runner='FnApiRunner'.*--runner=DataflowRunner"):
+    with pytest.raises(ConfigError, match=r"runner='FnApiRunner'.*--runner=local"):
         pipeline | pubsub.Read(subscription=SUBSCRIPTION)
 
 
