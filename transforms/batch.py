@@ -115,11 +115,26 @@ class Batch:
         return isinstance(other, Batch) and self.rows.equals(other.rows)
 
     def __repr__(self) -> str:
-        return f"Batch({len(self)} rows, {self.schema.names})"
+        count = f"{len(self)} row{'' if len(self) == 1 else 's'}"
+        return f"Batch({count}{_messages(self.rows)}, {self.schema.names})"
 
     def __reduce__(self) -> tuple[Any, tuple[bytes]]:
         # Whoever pickles a batch all the same (a closure, a side input) gets only its own rows.
         return _decode, (_encode(self),)
+
+
+def _messages(rows: pa.RecordBatch) -> str:
+    """Say which messages the rows are or came from, if any: errors show batches by ``repr``."""
+    if rows.num_rows == 0:
+        return ""
+    # The names are those of message.py, which stands on this module.
+    ends = [rows.slice(at, 1) for at in (0, rows.num_rows - 1)]
+    if "_message" in rows.schema.names and pa.types.is_struct(rows.schema.field("_message").type):
+        ends = [pa.RecordBatch.from_struct_array(row["_message"]) for row in ends]
+    if "message_id" not in ends[0].schema.names:
+        return ""
+    first, last = (row["message_id"][0].as_py() for row in ends)
+    return f" of message {first!r}" if rows.num_rows == 1 else f" of messages {first!r} to {last!r}"
 
 
 def _encode(batch: Batch) -> bytes:

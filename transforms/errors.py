@@ -17,9 +17,14 @@ __all__ = ["ConfigError", "DataError", "HeadraceError", "PermanentError", "Trans
 class HeadraceError(Exception):
     """Root of all errors that Headrace raises on purpose."""
 
+    worth_retrying = True
+    """Whether the same work may succeed later; the local runner asks this of any exception."""
+
 
 class ConfigError(HeadraceError):
     """A parameter can't be used; nothing was started."""
+
+    worth_retrying = False
 
     def __init__(self, name: str, value: object, rule: str, fix: str) -> None:
         super().__init__(name, value, rule, fix)
@@ -40,3 +45,5 @@ class TransientError(HeadraceError):
 
 class PermanentError(HeadraceError):
     """The pipeline can't go on until someone mends the cause."""
+
+    worth_retrying = False

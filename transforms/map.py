@@ -47,7 +47,7 @@ def map_batch(batch: Batch, fn: BatchFunction, step: str) -> tuple[list[Batch], 
 
     Raises:
         TransientError, PermanentError, ConfigError: raised by the function, or it did not return
-            batches.
+            batches. The text says which messages the batch is of.
     """
     errors: Errors = {}
     made = list(_halve(batch, fn, 0, errors))
@@ -64,13 +64,18 @@ def map_rows(
         dead letters, if any. Rows for which it returned None are dropped.
 
     Raises:
-        TransientError, PermanentError, ConfigError: raised by the function.
+        TransientError, PermanentError, ConfigError: raised by the function. The text says which
+            message the row is of.
     """
     errors: Errors = {}
     made: list[Row] = []
     origin: list[int] = []
     for index, row in enumerate(batch.drop([MESSAGE]).to_pylist()):
-        result = _call(fn, row, index, errors)
+        try:
+            result = _call(fn, row, index, errors)
+        except OUTAGES as error:
+            _name_place(error, batch.slice(index, 1))
+            raise
         if result is not None:
             made.append(result)
             origin.append(index)
@@ -84,7 +89,8 @@ def map_rows(
 def _halve(batch: Batch, fn: BatchFunction, first: int, errors: Errors) -> Iterator[Batch]:
     try:
         made = _batches(fn, batch)
-    except OUTAGES:
+    except OUTAGES as error:
+        _name_place(error, batch)
         raise
     except Exception as error:  # noqa: BLE001 - the function is the user's
         half = len(batch) // 2
@@ -121,6 +127,13 @@ def _call(fn: RowFunction, row: Row, index: int, errors: Errors) -> Row | None:
         errors[index] = (kinds.WRONG_TYPE, reason)
         return None
     return result
+
+
+def _name_place(error: Exception, rows: Batch) -> None:
+    """Let an error that stops the pipeline say for which rows it was raised."""
+    if not isinstance(error, ConfigError):  # which says what it has to say by its fields
+        first, *others = error.args or ("",)
+        error.args = (f"{first} (at {rows!r})", *others)
 
 
 def _reason(error: Exception) -> tuple[str, str]:

@@ -17,6 +17,9 @@ __all__ = ["Call", "Witness", "call_of", "remembered", "summary"]
 SUMMARY_MAX = 300
 """Characters of a summary. It stands in logs and errors, where a megabyte helps nobody."""
 
+BYTES_MAX = 200
+"""Bytes of a byte string that are looked at."""
+
 _MEMORY = "_element_summary"
 _METHODS_WITHOUT_ELEMENT = ("setup", "start_bundle", "finish_bundle", "teardown")
 
@@ -162,16 +165,9 @@ class _Summary(reprlib.Repr):
 
     def repr_bytes(self, value: bytes, level: int) -> str:  # noqa: ARG002 - called by type
         """Look at the first bytes only."""
-        if len(value) <= self.maxstring:
+        if len(value) <= BYTES_MAX:
             return repr(value)
-        return f"{value[: self.maxstring]!r}... ({len(value)} bytes)"
-
-    def repr_instance(self, value: Any, level: int) -> str:
-        """Survive a ``__repr__`` that fails, whatever it raises."""
-        try:
-            return str(super().repr_instance(value, level))
-        except Exception as error:  # noqa: BLE001 - the class is the user's
-            return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
+        return f"{value[:BYTES_MAX]!r}... ({len(value)} bytes)"
 
 
 _summaries = _Summary()

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from transforms.batch import Batch, BatchCoder
+from transforms.message import MESSAGE_SCHEMA, attach_message
 
 NUMBERS = pa.schema([("n", pa.int64()), ("text", pa.string())])
 
@@ -94,3 +95,24 @@ def test_batch_can_not_be_a_key() -> None:
     """Batches compare by value, so they are unhashable."""
     with pytest.raises(TypeError):
         hash(numbers(1))
+
+
+def test_repr_tells_which_messages() -> None:
+    """An error that shows a batch tells the ids by which its messages can be found."""
+    rows = [{"message_id": str(number)} for number in range(5)]
+    messages = Batch.from_pylist(rows, MESSAGE_SCHEMA)
+    assert repr(messages).startswith("Batch(5 rows of messages '0' to '4', ['data', ")
+    typed = attach_message(pa.record_batch({"a": pa.array(range(5))}), messages)
+    assert repr(typed.slice(1, 3)) == "Batch(3 rows of messages '1' to '3', ['a', '_message'])"
+    assert repr(typed.slice(4)) == "Batch(1 row of message '4', ['a', '_message'])"
+    assert repr(typed.slice(5)) == "Batch(0 rows, ['a', '_message'])"
+
+
+def test_repr_without_messages() -> None:
+    """A batch that holds no messages, or columns by these names that are none, is shown too."""
+    assert repr(Batch(pa.record_batch({"a": [1, 2]}))) == "Batch(2 rows, ['a'])"
+    nothing = Batch(pa.record_batch({"message_id": pa.nulls(2)}))
+    assert repr(nothing) == "Batch(2 rows of messages None to None, ['message_id'])"
+    foreign = pa.array([{"b": 1}, None])
+    assert repr(Batch(pa.record_batch({"_message": foreign}))).startswith("Batch(2 rows")
+    assert repr(Batch(pa.record_batch({"_message": ["text"]}))).startswith("Batch(1 row")

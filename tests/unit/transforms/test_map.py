@@ -104,6 +104,63 @@ def test_outages_are_no_fault_of_the_rows(error: type[Exception]) -> None:
         map_rows(numbers(1), fail, DOUBLED, "step")
 
 
+def fail_at_five(row: dict[str, Any]) -> Any:
+    if row["data"] == b"5":
+        raise PermanentError("down")
+    return {"double": 2}
+
+
+def test_outage_names_the_message_of_the_row() -> None:
+    """The message that a function chokes on is told, also when rows are mapped one by one."""
+    with pytest.raises(PermanentError, match=r"down \(at Batch\(1 row of message '5'"):
+        map_rows(messages(9), fail_at_five, DOUBLED, "step")
+
+
+def test_outage_names_the_messages_of_the_batch() -> None:
+    """What stops a call with a whole batch is told with the messages of the batch."""
+
+    def fail(batch: Batch) -> Any:
+        raise TransientError("down" if len(batch) < 9 else "busy")
+
+    with pytest.raises(TransientError, match=r"busy \(at Batch\(9 rows of messages '0' to '8'"):
+        map_batch(messages(9), fail, "step")
+
+
+def test_outage_of_a_part_names_the_part() -> None:
+    """An outage that shows while bad rows are looked for is told with those that are left."""
+
+    def fail(batch: Batch) -> Any:
+        if len(batch) > 2:
+            raise ValueError("one of them is bad")
+        raise PermanentError("down")
+
+    with pytest.raises(PermanentError) as raised:
+        map_batch(messages(8), fail, "step")
+    assert str(raised.value).startswith("down (at Batch(2 rows of messages '0' to '1'")
+    assert str(raised.value).count("(at ") == 1
+
+
+def test_outage_without_text() -> None:
+    """An error without arguments gets a text."""
+
+    def fail(_: Any) -> Any:
+        raise PermanentError
+
+    with pytest.raises(PermanentError, match=r"Batch\(1 row"):
+        map_rows(numbers(1), fail, DOUBLED, "step")
+
+
+def test_wrong_parameter_keeps_its_fields() -> None:
+    """An error about a parameter names the parameter, and nothing else."""
+
+    def fail(_: Any) -> Any:
+        raise ConfigError("unit", "x", "is unknown", "Use m")
+
+    with pytest.raises(ConfigError) as raised:
+        map_rows(numbers(1), fail, DOUBLED, "step")
+    assert str(raised.value) == "unit='x': is unknown. Use m"
+
+
 @pytest.mark.parametrize("result", [5, [5], "ab", {"a": 1}])
 def test_function_that_returns_no_batch_stops_the_step(result: Any) -> None:
     """A function that returns something else is wrong for every row."""
