@@ -153,7 +153,7 @@ class Harness:
         expected = [*bundle.outputs, *bundle.timers]
 
         def has_failed() -> bool:
-            return bool(future.is_done() and future.get().error)
+            return self._failure is not None or bool(future.is_done() and future.get().error)
 
         for output in self._handler.data_conn.input_elements(
             number, expected, abort_callback=has_failed
@@ -164,7 +164,14 @@ class Harness:
                     result.timers.setdefault(key, []).append(output.timers)
             elif output.data:
                 result.outputs.setdefault(output.transform_id, []).append(output.data)
+        if self._failure is not None:
+            raise self._failure
         return result
+
+    @property
+    def _failure(self) -> RuntimeError | None:
+        """Why the process of this harness is gone, if it has one, and nobody has ended it."""
+        return getattr(self._handler, "failure", None)
 
     def finalize(self, number: str) -> None:
         """End a bundle whose epoch is committed: its finalizers are called.

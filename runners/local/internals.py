@@ -11,6 +11,7 @@ from apache_beam.metrics import monitoring_infos
 from apache_beam.portability import common_urns, python_urns
 from apache_beam.portability.api import (
     beam_fn_api_pb2,
+    beam_fn_api_pb2_grpc,
     beam_provision_api_pb2,
     beam_runner_api_pb2,
     metrics_pb2,
@@ -29,30 +30,39 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import (
     FnApiMetrics,
 )
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
+    BasicLoggingService,
+    BeamFnControlServicer,
     EmbeddedWorkerHandler,
-    WorkerHandler,
+    GrpcStateServicer,
+    GrpcWorkerHandler,
     WorkerHandlerManager,
 )
-from apache_beam.runners.worker import sdk_worker
+from apache_beam.runners.worker import sdk_worker, sdk_worker_main
 from apache_beam.runners.worker.bundle_processor import DATA_INPUT_URN, DATA_OUTPUT_URN
+from apache_beam.runners.worker.data_plane import BeamFnDataServicer
 from apache_beam.transforms.trigger import (
     _AfterSynchronizedProcessingTime as AfterSynchronizedProcessingTime,
 )
 from apache_beam.transforms.trigger import _Never as Never
-from apache_beam.utils import proto_utils
+from apache_beam.utils import proto_utils, thread_pool_executor
 
 __all__ = [
     "DATA_INPUT_URN",
     "DATA_OUTPUT_URN",
     "ENCODED_IMPULSE_VALUE",
     "AfterSynchronizedProcessingTime",
+    "BasicLoggingService",
+    "BeamFnControlServicer",
+    "BeamFnDataServicer",
     "EmbeddedWorkerHandler",
     "ExtendedProvisionInfo",
     "FnApiMetrics",
+    "GrpcStateServicer",
+    "GrpcWorkerHandler",
     "Never",
-    "WorkerHandler",
     "WorkerHandlerManager",
     "beam_fn_api_pb2",
+    "beam_fn_api_pb2_grpc",
     "beam_provision_api_pb2",
     "beam_runner_api_pb2",
     "coder_impl",
@@ -70,6 +80,8 @@ __all__ = [
     "proto_utils",
     "python_urns",
     "sdk_worker",
+    "sdk_worker_main",
+    "thread_pool_executor",
     "translations",
     "validate_pipeline_graph",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from apache_beam.runners.runner import PipelineState
@@ -37,18 +37,27 @@ class Job:
     Args:
         pipeline: its ``beam_runner_api_pb2.Pipeline``.
         settings: of the local runner.
+        options: of the pipeline, for worker processes.
         drain: begin with sources that end.
 
     Raises:
         LocalRunnerError: the state can't be opened, or belongs to another pipeline.
     """
 
-    def __init__(self, pipeline: Any, settings: Settings, *, drain: bool = False) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        settings: Settings,
+        options: Mapping[str, Any],
+        *,
+        drain: bool = False,
+    ) -> None:
         self.settings = settings
         self.state = PipelineState.RUNNING
         self.error: BaseException | None = None
         self.ended = threading.Event()
         self._pipeline = pipeline
+        self._options = options
         self._wake = threading.Condition()
         self._stop: StopMode | None = None
         self._draining = drain
@@ -68,7 +77,7 @@ class Job:
         simulated = SimulatedClock(int(self._store.get("clock") or b"0"))
         self._clock: Clock = simulated if graph.streams else RealClock()
         state = StateService(self._store, self._guard, scopes(graph))
-        self._workers = Workers(graph, state, self.settings.workers)
+        self._workers = Workers(graph, state, self.settings.workers, self._options)
         self._executor = Executor(
             graph, self._store, state, self._workers, self._clock, self._guard
         )

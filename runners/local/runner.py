@@ -8,6 +8,7 @@ from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, 
 from apache_beam.options.value_provider import RuntimeValueProvider
 from apache_beam.pipeline import Pipeline
 from apache_beam.runners.runner import PipelineRunner
+from apache_beam.transforms import environments
 
 from runners.local.internals import (
     beam_runner_api_pb2,
@@ -19,7 +20,6 @@ from runners.local.job import Job
 from runners.local.options import settings
 from runners.local.replacements import replacements
 from runners.local.result import LocalResult
-from runners.local.workers import environment
 
 __all__ = ["LocalRunner"]
 
@@ -30,6 +30,9 @@ _REQUIREMENTS = (
     common_urns.requirements.REQUIRES_SPLITTABLE_DOFN.urn,
     common_urns.primitives.TEST_STREAM.urn,
 )
+
+
+_JSON = (str, int, float, bool, list, dict)
 
 
 class LocalRunner(PipelineRunner):
@@ -73,10 +76,12 @@ class LocalRunner(PipelineRunner):
                 not options.view_as(TypeOptions).allow_non_deterministic_key_coders
             )
         )
-        proto = pipeline.to_runner_api(default_environment=environment(chosen.workers))
+        proto = pipeline.to_runner_api(
+            default_environment=environments.EmbeddedPythonEnvironment.default()
+        )
         validate_pipeline_graph(proto)
         self.check_requirements(proto, _REQUIREMENTS)
-        job = Job(proto, chosen, drain=self._drain)
+        job = Job(proto, chosen, _as_json(options), drain=self._drain)
         job.start()
         result = LocalResult(job)
         if not _is_unbounded(proto):
@@ -87,6 +92,12 @@ class LocalRunner(PipelineRunner):
 def _enable_fn_api(options: PipelineOptions) -> None:
     debug = options.view_as(DebugOptions)
     debug.experiments = [*(debug.experiments or []), "beam_fn_api"]
+
+
+def _as_json(options: PipelineOptions) -> dict[str, Any]:
+    """Return what was given of the options, without what JSON can't say."""
+    given = options.get_all_options(drop_default=True, retain_unknown_options=True)
+    return {name: value for name, value in given.items() if isinstance(value, _JSON)}
 
 
 def _is_unbounded(proto: Any) -> bool:

@@ -3,57 +3,56 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from apache_beam.transforms import environments
-
 from runners.local.bundles import Bundle, BundleResult, Harness
 from runners.local.graph import Graph, StageNode
 from runners.local.internals import (
+    EmbeddedWorkerHandler,
     ExtendedProvisionInfo,
     WorkerHandlerManager,
     beam_provision_api_pb2,
+    python_urns,
 )
 from runners.local.partition import partition
+from runners.local.processes import HarnessServer, ProcessHandler
+from runners.local.witness import Witness
 
-__all__ = ["Workers", "environment"]
+__all__ = ["Workers"]
 
 _tokens = itertools.count(1)
-
-
-def environment(count: int) -> environments.Environment:
-    """Return Beam's environment for so many workers: this process, or processes of their own."""
-    if count == 1:
-        return environments.EmbeddedPythonEnvironment.default()
-    command = f"{sys.executable} -m runners.local.worker"
-    return environments.SubprocessSDKEnvironment.from_command_string(command)
 
 
 class Workers:
     """Runs the bundles of a graph.
 
-    With several workers a bundle is parted: by key where a stage has state or timers, so that a
-    key is always at the same worker, and evenly elsewhere.
+    With one worker user code runs in this process, with more in processes of their own. Then a
+    bundle is parted: by key where a stage has state or timers, so that a key is always at the same
+    worker, and evenly elsewhere.
 
     Args:
         graph: the stages.
         state: what harnesses ask for state.
         count: how many harnesses.
+        options: the pipeline's options for worker processes, as far as JSON can say them.
     """
 
-    def __init__(self, graph: Graph, state: Any, count: int) -> None:
+    def __init__(self, graph: Graph, state: Any, count: int, options: Mapping[str, Any]) -> None:
         self._graph = graph
+        self._state = state
         self._count = count
-        provision = beam_provision_api_pb2.ProvisionInfo(retrieval_token="none")
+        self._options = options
+        provision = beam_provision_api_pb2.ProvisionInfo(retrieval_token="none")  # noqa: S106
         self._manager = WorkerHandlerManager(
             graph.components.environments, ExtendedProvisionInfo(provision)
         )
         self._manager.state_servicer = state
+        self._server: HarnessServer | None = None
+        self._processes: list[ProcessHandler] = []
         self._harnesses: dict[str, list[Harness]] = {}
         self._descriptors: dict[str, str] = {}
         self._threads = ThreadPoolExecutor(count, "bundle") if count > 1 else None
@@ -96,7 +95,15 @@ class Workers:
         return [future.result() for future in futures]
 
     def abandon(self, results: Iterable[BundleResult], error: BaseException) -> None:
-        """Forget bundles that were taken back, and whatever a failed one has left."""
+        """Forget bundles that were taken back, and whatever a failed one has left.
+
+        Processes are ended, and started anew when they are needed: there is no other way to make
+        one forget a bundle.
+        """
+        if self._processes:
+            self._end_processes()
+            self._harnesses.clear()
+            return
         numbers: dict[Harness, list[str]] = defaultdict(list)
         for result in results:
             if result.needs_end:
@@ -106,15 +113,38 @@ class Workers:
 
     def close(self) -> None:
         """Stop all harnesses; those in other processes end."""
+        self._end_processes()
         self._manager.close_all()
+        if self._server is not None:
+            self._server.close()
         if self._threads is not None:
             self._threads.shutdown()
 
     def _of(self, stage: StageNode) -> Sequence[Harness]:
-        if stage.environment not in self._harnesses:
-            handlers = self._manager.get_worker_handlers(stage.environment, self._count)
-            self._harnesses[stage.environment] = [Harness(handler) for handler in handlers]
-        return self._harnesses[stage.environment]
+        name = stage.environment
+        if name not in self._harnesses:
+            urn = self._graph.components.environments[name].urn
+            if self._count > 1 and urn == python_urns.EMBEDDED_PYTHON:
+                handlers: Sequence[Any] = self._start_processes()
+            else:
+                handlers = self._manager.get_worker_handlers(name, self._count)
+            for handler in handlers:
+                if isinstance(handler, EmbeddedWorkerHandler):
+                    handler.bundle_processor_cache.data_sampler = Witness()
+            self._harnesses[name] = [Harness(handler) for handler in handlers]
+        return self._harnesses[name]
 
+    def _start_processes(self) -> list[ProcessHandler]:
+        if self._server is None:
+            self._server = HarnessServer(self._state, self._manager)
+        server = self._server
+        started = [ProcessHandler(self._state, server, self._options) for _ in range(self._count)]
+        self._processes += started
+        for handler in started:
+            handler.start_worker()
+        return started
 
-_Parts = Sequence[tuple[Mapping[str, Sequence[bytes]], Mapping[tuple[str, str], bytes]]]
+    def _end_processes(self) -> None:
+        for handler in self._processes:
+            handler.close()
+        self._processes = []

@@ -1,0 +1,34 @@
+"""The main program of a worker process: Beam's SDK harness, which ends with its parent."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from runners.local.failure import reporting
+from runners.local.internals import sdk_worker, sdk_worker_main
+from runners.local.witness import Witness
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Serve the runner until it is gone."""
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    # Exceptions cross to the runner as text: what it must know of them has to be in there.
+    sdk_worker.SdkWorker.do_instruction = reporting(sdk_worker.SdkWorker.do_instruction)
+    _, harness, _ = sdk_worker_main.create_harness(os.environ)
+    harness._bundle_processor_cache.data_sampler = Witness()
+    harness.run()
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of standard input, which the parent holds open while it lives."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
