@@ -5,7 +5,7 @@ from runners.local.store import Store
 
 
 def test_pages_follow_each_other_to_the_end() -> None:
-    """A page ends with the row that fills it, and its token leads to the next; the last has none."""
+    """A page ends with the row that fills it; its token leads to the next, the last has none."""
     store = Store.open(None)
     store.begin()
     half = b"h" * (PAGE_BYTES // 2)
