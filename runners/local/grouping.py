@@ -24,11 +24,12 @@ from runners.local.merging import Merger
 from runners.local.panes import Panes, values_of
 from runners.local.store import Chunk, Store, Timer
 from runners.local.triggering import Moment, Trigger
-from runners.local.windows import OutputTime, Window, Windows
+from runners.local.windows import OutputTime, Window, Windows, whole_millis
 
 __all__ = ["Grouping", "values_of"]
 
 _DUE_ROWS = 1_000
+_CHUNKS_MAX = 64
 _REMEMBERED_MAX = 10_000
 _LARGE_VALUE = 4 << 10
 
@@ -58,7 +59,7 @@ class Grouping:
         dropped: elements dropped since the start or the last ``reload``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what a graph says of the step, and what the runner adds
         self,
         name: str,
         windowing: Windowing,
@@ -104,12 +105,15 @@ class Grouping:
             else:
                 self._add_key(key, by_window)
 
-    def advance(self, watermark_us: int, now_us: int) -> None:
-        """Fire what is due by the watermark and by the processing time, in order of time."""
+    def advance(self, watermark_us: int, now_us: int) -> bool:
+        """Fire what is due by the watermark and by the processing time, each in order of time.
+
+        Returns:
+            Whether more is due: panes of about 64 MiB were fired, take them first. Until then
+            `hold_us` holds the watermark for those that are not fired.
+        """
         self._set_moment(watermark_us, now_us)
-        self._advance_watermark()
-        if self._trigger.uses_clock:
-            self._advance_clock()
+        return self._advance_watermark() or (self._trigger.uses_clock and self._advance_clock())
 
     def take(self) -> list[Chunk]:
         """Return the panes that were fired since, in order.
@@ -200,11 +204,14 @@ class Grouping:
 
     # --- time ---------------------------------------------------------------------------------
 
-    def _advance_watermark(self) -> None:
+    def _advance_watermark(self) -> bool:
         until_us = self._moment.watermark_us
         while timers := self._store.due_timers(self._owner, EVENT_TIME, until_us, _DUE_ROWS):
             for timer in timers:
+                if self._panes.chunks >= _CHUNKS_MAX:
+                    return True
                 self._watermark_reached(timer)
+        return False
 
     def _watermark_reached(self, timer: Timer) -> None:
         """Fire the pane of the end of the window, and the last one when the window expires."""
@@ -219,12 +226,15 @@ class Grouping:
         else:
             self._save(timer.slot, window, group)
 
-    def _advance_clock(self) -> None:
+    def _advance_clock(self) -> bool:
         until_us = self._moment.now_us
         owner = self._clock_owner
         while timers := self._store.due_timers(owner, PROCESSING_TIME, until_us, _DUE_ROWS):
             for timer in timers:
+                if self._panes.chunks >= _CHUNKS_MAX:
+                    return True
                 self._time_reached(timer.slot)
+        return False
 
     def _time_reached(self, slot: bytes) -> None:
         """Fire the pane that waited for a processing time."""
@@ -361,7 +371,7 @@ class Grouping:
             slot,
             domain=EVENT_TIME,
             fire_us=fire_us,
-            hold_us=group.output_us - 1 if group.holds and group.output_us is not None else None,
+            hold_us=_hold_us(group),
             data=encode_group(group),
         )
 
@@ -453,6 +463,13 @@ def _joined(arrivals: list[_Arrival]) -> _Arrival:
         joined.values.extend(arrival.values)
         joined.times_us.extend(arrival.times_us)
     return joined
+
+
+def _hold_us(group: Group) -> int | None:
+    """Return the watermark that a group holds: the pane to come is not behind it."""
+    if group.holds and group.output_us is not None:
+        return whole_millis(group.output_us) - 1
+    return None
 
 
 def _prefix(key: bytes) -> bytes:

@@ -12,7 +12,7 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import PaneInfo, WindowedValue
 
 from runners.local.store import Bag, Chunk, Store
-from runners.local.windows import Window
+from runners.local.windows import Window, whole_millis
 
 __all__ = ["PaneTuple", "Panes", "lend", "release", "retire", "values_of"]
 
@@ -44,9 +44,9 @@ class Panes:
         self._nbytes, self._hold_us = 0, _NO_HOLD
 
     @property
-    def nbytes(self) -> int:
-        """The size of what was collected and not taken."""
-        return sum(len(chunk.data or b"") for chunk in self._chunks) + self._nbytes
+    def chunks(self) -> int:
+        """How many chunks are full and not taken."""
+        return len(self._chunks)
 
     def add(
         self, window: Window, time_us: int, info: PaneTuple, key: bytes, values: tuple[int, bytes]
@@ -64,7 +64,7 @@ class Panes:
         count, encoded = values
         self._parts += (header, key, _count_code(count), encoded)
         self._nbytes += len(header) + len(key) + 4 + len(encoded)
-        self._hold_us = min(self._hold_us, time_us)
+        self._hold_us = min(self._hold_us, whole_millis(time_us))
         if self._nbytes >= _CHUNK_BYTES:
             self._flush()
 
@@ -72,7 +72,11 @@ class Panes:
         """Add a pane whose values stay in the store."""
         self._flush()
         self._chunks.append(
-            Chunk(self._header_of(window, time_us, info) + key, hold_us=time_us, bag=bag)
+            Chunk(
+                self._header_of(window, time_us, info) + key,
+                hold_us=whole_millis(time_us),
+                bag=bag,
+            )
         )
 
     def take(self) -> list[Chunk]:

@@ -14,10 +14,15 @@ from apache_beam.transforms.timeutil import (
 from apache_beam.transforms.window import GlobalWindow, TimestampCombiner
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 
-__all__ = ["OutputTime", "Window", "Windows"]
+__all__ = ["OutputTime", "Window", "Windows", "whole_millis"]
 
 _MAX_US = int(MAX_TIMESTAMP.micros)
 _REMEMBERED_MAX = 10_000
+
+
+def whole_millis(time_us: int) -> int:
+    """Return a time as the next stage may see it: timestamps are encoded in milliseconds."""
+    return time_us // 1_000 * 1_000
 
 
 class Window:
