@@ -227,6 +227,7 @@ class Executor:
             if self._run_last_ready():
                 worked = True
                 if time.monotonic() - started_s > EPOCH_S:
+                    self._advance()  # else sources that are always busy would stop all windows
                     return True
             elif self._advance():
                 worked = True

@@ -30,7 +30,6 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import (
     FnApiMetrics,
 )
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
-    BasicLoggingService,
     BeamFnControlServicer,
     EmbeddedWorkerHandler,
     GrpcStateServicer,
@@ -40,6 +39,7 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
 from apache_beam.runners.worker import sdk_worker, sdk_worker_main
 from apache_beam.runners.worker.bundle_processor import DATA_INPUT_URN, DATA_OUTPUT_URN
 from apache_beam.runners.worker.data_plane import BeamFnDataServicer
+from apache_beam.runners.worker.log_handler import LOGENTRY_TO_LOG_LEVEL_MAP
 from apache_beam.transforms.trigger import (
     _AfterSynchronizedProcessingTime as AfterSynchronizedProcessingTime,
 )
@@ -50,8 +50,8 @@ __all__ = [
     "DATA_INPUT_URN",
     "DATA_OUTPUT_URN",
     "ENCODED_IMPULSE_VALUE",
+    "LOGENTRY_TO_LOG_LEVEL_MAP",
     "AfterSynchronizedProcessingTime",
-    "BasicLoggingService",
     "BeamFnControlServicer",
     "BeamFnDataServicer",
     "EmbeddedWorkerHandler",

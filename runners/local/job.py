@@ -13,7 +13,8 @@ from apache_beam.runners.runner import PipelineState
 from runners.local import identity
 from runners.local.clock import Clock, RealClock, SimulatedClock
 from runners.local.executor import Executor
-from runners.local.failure import Retry
+from runners.local.errors import LocalRunnerError
+from runners.local.failure import Failure, Retry, explain
 from runners.local.graph import Graph
 from runners.local.metrics import Totals
 from runners.local.options import Settings, StopMode
@@ -55,6 +56,7 @@ class Job:
         self.settings = settings
         self.state = PipelineState.RUNNING
         self.error: BaseException | None = None
+        self.failure: Failure | None = None
         self.ended = threading.Event()
         self._pipeline = pipeline
         self._options = options
@@ -111,11 +113,17 @@ class Job:
         try:
             self.state = self._run_to_the_end()
         except BaseException as error:  # noqa: BLE001 - it is raised where someone waits
-            self.error = error
-            self.state = PipelineState.FAILED
+            self._fail(error)
         finally:
             self._close()
             self.ended.set()
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, LocalRunnerError):
+            self.failure = explain(error)
+            _log.error("%s", self.failure)
+        self.error = error
+        self.state = PipelineState.FAILED
 
     def _run_to_the_end(self) -> str:
         retry = Retry(self.settings.max_attempts)

@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from runners.local.panes import release
 from runners.local.store import Chunk, Store
 
 __all__ = ["Item", "Pending"]
@@ -99,9 +100,8 @@ class Pending:
         for item in items:
             if item.number is not None:
                 self._store.remove_chunk(item.number)
-            bag = item.chunk.bag
-            if bag is not None and bag.owned:
-                self._store.delete(bag.cell, upto=bag.upto)
+            if item.chunk.bag is not None:
+                release(self._store, item.chunk.bag)
 
     def hold_us(self, port: str) -> int | None:
         """Return the earliest time at which anything here holds the watermark."""

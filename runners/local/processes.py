@@ -7,22 +7,24 @@ that is killed. Here they end with it: their standard input closes.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import grpc
 from google.protobuf import text_format
 
 from runners.local.internals import (
-    BasicLoggingService,
+    LOGENTRY_TO_LOG_LEVEL_MAP,
     BeamFnControlServicer,
     BeamFnDataServicer,
     GrpcStateServicer,
     GrpcWorkerHandler,
+    beam_fn_api_pb2,
     beam_fn_api_pb2_grpc,
     thread_pool_executor,
 )
@@ -55,7 +57,7 @@ class HarnessServer:
         api.add_BeamFnControlServicer_to_server(self.control_handler, self._server)
         api.add_BeamFnDataServicer_to_server(self.data_plane_handler, self._server)
         api.add_BeamFnStateServicer_to_server(GrpcStateServicer(state), self._server)
-        api.add_BeamFnLoggingServicer_to_server(BasicLoggingService(), self._server)
+        api.add_BeamFnLoggingServicer_to_server(_Logging(), self._server)
         port = self._server.add_insecure_port("127.0.0.1:0")
         self.control_port = self.data_port = self.state_port = self.logging_port = port
         self._server.start()
@@ -64,6 +66,18 @@ class HarnessServer:
         """End all connections."""
         self.control_handler.done()
         self._server.stop(END_S).wait()
+
+
+class _Logging(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):  # type: ignore[misc]
+    """Passes on what worker processes log, as if it had been logged here."""
+
+    def Logging(self, lists: Iterable[Any], context: Any) -> Iterator[Any]:  # noqa: N802, ARG002
+        yield beam_fn_api_pb2.LogControl()
+        for entries in lists:
+            for entry in entries.log_entries:
+                name = entry.log_location.partition(":")[0] or "worker"
+                logger = logging.getLogger(os.path.basename(name))
+                logger.log(LOGENTRY_TO_LOG_LEVEL_MAP[entry.severity], "%s", entry.message)
 
 
 class ProcessHandler(GrpcWorkerHandler):  # type: ignore[misc]  # Beam has no types

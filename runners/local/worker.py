@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -18,6 +19,8 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     # Exceptions cross to the runner as text: what it must know of them has to be in there.
     sdk_worker.SdkWorker.do_instruction = reporting(sdk_worker.SdkWorker.do_instruction)
+    # It warns that no main session was staged; what is pickled here brings along what it needs.
+    logging.getLogger(sdk_worker_main.__name__).setLevel(logging.ERROR)
     _, harness, _ = sdk_worker_main.create_harness(os.environ)
     harness._bundle_processor_cache.data_sampler = Witness()
     harness.run()
