@@ -22,6 +22,7 @@ from runners.local.grouping import Grouping
 from runners.local.internals import ENCODED_IMPULSE_VALUE, create_OutputStream, proto_utils
 from runners.local.metrics import Totals
 from runners.local.pending import Item, Pending
+from runners.local.progress import Progress, numbers_of
 from runners.local.side_inputs import is_ready, separate
 from runners.local.state import StateService, bag_token
 from runners.local.store import Chunk, Store
@@ -106,6 +107,16 @@ class Executor:
     def watermark_us(self, node: str) -> int:
         """Return the output watermark of a node."""
         return self._watermarks.of(node)
+
+    def progress(self) -> Progress:
+        """Return how far the job has come. May be called from any thread."""
+        with self._guard:
+            results = self.totals.query(user_only=True)
+            sources = (stage.name for stage in self._graph.stages if stage.splittable)
+            watermark_us = min(map(self._watermarks.of, sources), default=MIN_US)
+            epoch = self.epoch
+        known = MIN_US < watermark_us < MAX_US
+        return Progress(epoch, watermark_us if known else None, numbers_of(results))
 
     def deliver(self, buffer: bytes, data: bytes) -> None:
         """Give elements to the readers of a buffer. Only for what ``run`` calls first."""

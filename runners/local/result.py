@@ -12,6 +12,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from runners.local.job import Job
 from runners.local.options import StopMode
+from runners.local.progress import Progress
 
 __all__ = ["LocalResult"]
 
@@ -88,6 +89,10 @@ class LocalResult(PipelineResult):
     def job(self) -> Job:
         """The job, for those who show its progress."""
         return self._job
+
+    def progress(self) -> Progress:
+        """Return how far the job has come. May be called from any thread."""
+        return self._job.executor.progress()
 
     def metrics(self) -> Any:
         """Return the user's metrics as Beam's ``MetricResults``; only committed work counts."""
