@@ -10,6 +10,7 @@ folder that they are given. The state of the lake lies beside it:
     .flights.headrace/commits/RUN-0.messages  the messages that it covers, one file a source
     .flights.headrace/commits/RUN.acknowledged
     .flights.headrace/staging/RUN/      what a run has written so far; locked while the run lives
+    .flights.headrace/staging/JOB.N/    what a writer of a job without end is just writing; likewise
     .flights.headrace/staging/RUN/primary   the lake that has the record, if it is not this one
 
 Where the state can't lie beside the lake (a mount point, a whole bucket, a parent folder that is
@@ -30,7 +31,7 @@ from os.path import realpath
 
 from connectors.objects import store_of
 from connectors.records import REDELIVERY_S, Commit, LakeFile, Record, Records
-from connectors.store import Store, is_full, is_remote, mark, write_error
+from connectors.store import Lock, Store, is_full, is_remote, mark, write_error
 from transforms.errors import ConfigError, PermanentError, TransientError
 
 __all__ = ["PRIMARY", "Commit", "LakeFile", "Ledger", "Recovery"]
@@ -223,6 +224,22 @@ class Ledger:
         """Keep other processes from committing to this lake."""
         with _held(self.store, self.state):
             yield
+
+    def occupy(self, name: str) -> tuple[str, Lock]:
+        """Create a folder in ``staging`` and keep its lock: what is in it is in work.
+
+        Whoever opens the lake when the lock is free, because the process has died, removes it.
+
+        Returns:
+            The folder and its lock.
+        """
+        folder = posixpath.join(self.staging, name)
+        with self.locked():
+            self.store.make_folder(folder)
+            lock = self.store.lock(folder)
+        if lock is None:
+            raise TransientError(f"another process keeps the lock of {folder}; run again later")
+        return folder, lock
 
     def finish(self, record: Record) -> None:
         """Move the files of a commit to their final names. Needs the lock; safe to repeat.

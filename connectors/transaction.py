@@ -77,12 +77,8 @@ class Transaction:
 
     def _join(self, ledger: Ledger) -> None:
         """Create this run's folder, and keep its lock for as long as we live."""
-        folder = self._folder(ledger)
-        with ledger.locked():
-            ledger.store.make_folder(folder)
-            lock = ledger.store.lock(folder)
-        if lock is not None:
-            self._locks.append(lock)
+        folder, lock = ledger.occupy(self.run)
+        self._locks.append(lock)
         if ledger is not self._primary:
             pointer = posixpath.join(folder, PRIMARY)
             ledger.store.write(pointer, self._primary.root.encode())

@@ -1,23 +1,25 @@
 """When a window emits what it holds: the named choices.
 
-Every choice fires when the watermark passes the end of the window and then once for every late
+Those with a watermark fire when it passes the end of the window and then once for every late
 batch, until the allowed lateness is over: late rows are kept, as extra panes. Panes are
 discarding, so that each row is in exactly one pane.
 """
 
 from __future__ import annotations
 
+from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.transforms.trigger import (
     AfterCount,
     AfterProcessingTime,
     AfterWatermark,
+    Repeatedly,
     TriggerFn,
 )
 
-from transforms.duration import parse_duration
+from transforms.duration import parse_duration, whole_millis
 from transforms.errors import ConfigError
 
-__all__ = ["at_watermark", "early", "parse_trigger"]
+__all__ = ["at_watermark", "early", "every", "parse_trigger"]
 
 
 def at_watermark() -> TriggerFn:
@@ -29,18 +31,44 @@ def early(every_s: float) -> TriggerFn:
     """Fire also before the watermark, ``every_s`` after the first batch that has not been emitted.
 
     Args:
-        every_s: whole seconds of processing time, for Beam's protocol rounds others down; each
-            firing costs an output pane per key.
+        every_s: processing time in seconds, whole milliseconds; each firing costs an output pane
+            per key. Beam's own Python runners cut it to whole seconds.
 
     Raises:
-        ConfigError: the time is not a positive, whole number of seconds.
+        ConfigError: the time is not a positive, whole number of milliseconds.
     """
-    if every_s < 1 or every_s != int(every_s):
-        raise ConfigError(
-            "trigger", every_s, "must be early by a whole number of seconds, at least 1",
-            "Write for example early:10s",
-        )  # fmt: skip
-    return AfterWatermark(early=AfterProcessingTime(int(every_s)), late=AfterCount(1))
+    return AfterWatermark(early=_After(every_s), late=AfterCount(1))
+
+
+def every(every_s: float) -> TriggerFn:
+    """Fire ``every_s`` after the first batch that was not emitted yet, again and again.
+
+    Raises:
+        ConfigError: the time is not a positive, whole number of milliseconds.
+    """
+    return Repeatedly(_After(every_s))
+
+
+class _After(AfterProcessingTime):
+    """Says its delay in milliseconds, as the protocol has it; Beam's class says whole seconds."""
+
+    def __init__(self, delay_s: float) -> None:
+        self._delay_ms = whole_millis("trigger", delay_s)
+        super().__init__(self._delay_ms / 1_000)
+
+    def __repr__(self) -> str:
+        return f"AfterProcessingTime({self.delay})"
+
+    def to_runner_api(self, context: object) -> beam_runner_api_pb2.Trigger:
+        """Return the protocol's form; what is read from it is Beam's class."""
+        del context
+        delay = beam_runner_api_pb2.TimestampTransform.Delay(delay_millis=self._delay_ms)
+        transform = beam_runner_api_pb2.TimestampTransform(delay=delay)
+        return beam_runner_api_pb2.Trigger(
+            after_processing_time=beam_runner_api_pb2.Trigger.AfterProcessingTime(
+                timestamp_transforms=[transform]
+            )
+        )
 
 
 def parse_trigger(text: str) -> TriggerFn:

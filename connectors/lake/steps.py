@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +17,10 @@ from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming, WindowedV
 from connectors.lake.layout import PaneName, file_name, parts, shards
 from connectors.lake.parquet import FileOptions, FilesWriter
 from connectors.lake.partition import Partition, split
+from connectors.ledger import Ledger
 from connectors.objects import store_of
 from connectors.records import LakeFile
-from connectors.store import Store, write_error
+from connectors.store import Store, is_remote, write_error
 from connectors.transaction import MANIFEST, encode_manifest
 from transforms.batch import Batch
 from transforms.message import MESSAGE
@@ -29,12 +31,16 @@ __all__ = ["ListFiles", "Shard", "Target", "WriteBundle", "WritePanes"]
 
 @dataclass(frozen=True)
 class Target:
-    """Where files are written, and whether they stay staged until a run commits."""
+    """Where files are written.
+
+    Attributes:
+        folder: holds them until a run commits; None for a job without end: then each writer has
+            a folder of its own, and publishes a file when it is complete.
+    """
 
     root: str
-    folder: str
+    folder: str | None
     job: str
-    staged: bool
     levels: tuple[Partition, ...]
     shards: int
     files: FileOptions
@@ -69,10 +75,18 @@ class _WriteFiles(beam.DoFn):
 
     def setup(self) -> None:
         self._store = store_of(self._target.root)
-        self._store.make_folder(self._target.folder)
+        self._closing = contextlib.ExitStack()
+        if self._target.folder is None:
+            self._folder = self._closing.enter_context(own_folder(self._target))
+        else:
+            self._folder = self._target.folder
+            self._store.make_folder(self._folder)
+
+    def teardown(self) -> None:
+        self._closing.close()
 
     def _new_writer(self) -> FilesWriter:
-        return FilesWriter(self._store, self._target.folder, self._target.files)
+        return FilesWriter(self._store, self._folder, self._target.files)
 
     def _add(self, writer: FilesWriter, name: str, batch: Batch) -> None:
         for folder, part in split(batch, self._target.levels):
@@ -107,7 +121,7 @@ class WritePanes(_WriteFiles):
             for batch in shard[1]:
                 self._add(writer, name, batch)
             files = _renamed(writer.finish(), parts)
-            if not target.staged:
+            if target.folder is None:
                 publish(self._store, files)
         target.count(files)
         yield from files
@@ -152,7 +166,7 @@ class ListFiles(beam.DoFn):
         files = [file for file in group[1] if file is not None]
         if self._by_pane:
             files = _renamed(files, partial(shards, job=self._target.job))
-        manifest = posixpath.join(self._target.folder, MANIFEST)
+        manifest = posixpath.join(str(self._target.folder), MANIFEST)
         store_of(self._target.root).write(manifest, encode_manifest(files))
         yield from files
 
@@ -163,6 +177,25 @@ def _renamed(files: list[LakeFile], names: Callable[[Sequence[str]], list[str]])
     return [
         msgspec.structs.replace(file, path=path) for file, path in zip(files, paths, strict=True)
     ]
+
+
+@contextlib.contextmanager
+def own_folder(target: Target) -> Iterator[str]:
+    """Yield a folder for files in work, where they can be renamed from into the lake.
+
+    It is removed in the end. What a process leaves that dies is removed by the next that opens
+    the lake; in an object store, where nobody can tell who is alive, it stays.
+    """
+    ledger = Ledger(target.root)
+    if is_remote(target.root):
+        yield posixpath.join(ledger.state, "temporary")
+        return
+    folder, lock = ledger.occupy(f"{target.job}.{secrets.token_hex(4)}")
+    try:
+        yield folder
+    finally:
+        ledger.store.remove_folder(folder)
+        lock.release()
 
 
 def publish(store: Store, files: Iterable[LakeFile]) -> None:

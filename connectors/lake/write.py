@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode
 from apache_beam.transforms.window import GlobalWindows
 
+from connectors.job import launch_id
 from connectors.lake.layout import job_text
 from connectors.lake.parquet import FileOptions
 from connectors.lake.partition import Partition
@@ -25,6 +24,7 @@ from transforms.batch import Batch
 from transforms.errors import ConfigError
 from transforms.metrics import ROWS_WRITTEN, Counter
 from transforms.rewindow import ParDoInto
+from transforms.triggers import every
 
 __all__ = ["Write", "Written"]
 
@@ -46,8 +46,10 @@ class Write(beam.PTransform):
         On a runner without end: a file appears when it is complete, under a name that depends
         on nothing but window, pane, shard and job, so a bundle that is tried again replaces its
         file. Rows are in the lake once if the runner gives the same pane again with the same
-        rows, as Dataflow and the durable local runner do after a shuffle.
+        rows, as Dataflow and the durable local runner do after a shuffle. What a process leaves
+        in work that is killed is removed when the lake is next opened, but in an object store.
         Readers never see a part of a file. Null and the empty string share a folder, as in Hive.
+        Memory: that of ``FilesWriter``; the rows of a pane are read one batch after the other.
 
     Args:
         path: the folder; ``gs://`` too.
@@ -56,8 +58,11 @@ class Write(beam.PTransform):
         shards: files per pane and folder that are written in parallel, on a runner without end. A
             run writes where its bundles are, and numbers their files as shards.
         files: row groups, codec, encodings.
-        job: names an endless job in its files. It must differ between the writers of a lake and
-            from launch to launch, as the default does, unless the runner keeps its state.
+        job: names an endless job in its files. It must differ between the writers of a lake, and
+            change exactly when the runner's state is a new one. By default it is the id that our
+            launcher keeps beside the state (``connectors.job``), or without one, random.
+        every_s: how often rows without windows are written, on a runner without end: each
+            time a file per folder and shard.
         rows_written: the metric that counts the rows.
 
     Raises:
@@ -73,6 +78,7 @@ class Write(beam.PTransform):
         shards: int = 1,
         files: FileOptions | None = None,
         job: str | None = None,
+        every_s: float = 1.0,
         rows_written: Counter = ROWS_WRITTEN,
     ) -> None:
         super().__init__()
@@ -85,6 +91,7 @@ class Write(beam.PTransform):
         self._shards = shards
         self._files = files or FileOptions()
         self._job = job
+        self._trigger = every(every_s)
         self._rows_written = rows_written
 
     def expand(self, batches: beam.PCollection) -> Written:
@@ -92,7 +99,8 @@ class Write(beam.PTransform):
         _refuse_accumulation(batches)
         run = Run.of(batches.pipeline)
         if run is None:
-            return Written(self._panes(batches, self._direct(batches.pipeline)))
+            target = self._direct(batches.pipeline)
+            return Written(self._panes(self._fired(batches), target))
         target = self._staged(run)
         merging = batches.windowing.windowfn.is_merging()
         files = self._panes(batches, target) if merging else self._bundles(batches, target)
@@ -109,6 +117,13 @@ class Write(beam.PTransform):
             | "List" >> listing.with_output_types(LakeFile)
         )
         return Written(listed)
+
+    def _fired(self, batches: beam.PCollection) -> beam.PCollection:
+        """Give rows that come without end and have no windows a trigger: they need one."""
+        if batches.is_bounded or not batches.windowing.is_default():
+            return batches
+        windowing = Windowing(GlobalWindows(), self._trigger, AccumulationMode.DISCARDING)
+        return batches | "Every" >> beam.WindowInto(windowing)
 
     def _panes(self, batches: beam.PCollection, target: Target) -> beam.PCollection:
         """Gather each pane of a shard: then its file can have a name that a retry repeats."""
@@ -131,20 +146,17 @@ class Write(beam.PTransform):
     def _staged(self, run: Run) -> Target:
         folder = run.add_lake(self._path)
         number = posixpath.basename(folder)
-        return self._target(folder, run.id if number == "0" else f"{run.id}.{number}", staged=True)
+        return self._target(folder, run.id if number == "0" else f"{run.id}.{number}")
 
     def _direct(self, pipeline: beam.Pipeline) -> Target:
-        ledger = Ledger(self._path)
         if not is_remote(self._path):
-            ledger.open()
-        given = pipeline.options.view_as(GoogleCloudOptions).job_name or "job"
-        job = self._job or f"{given}-{secrets.token_hex(4)}"
-        return self._target(posixpath.join(ledger.state, "temporary"), job, staged=False)
+            Ledger(self._path).open()
+        return self._target(None, self._job or launch_id(pipeline))
 
-    def _target(self, folder: str, job: str, *, staged: bool) -> Target:
+    def _target(self, folder: str | None, job: str) -> Target:
         root = Ledger(self._path).root
         return Target(
-            root, folder, job_text(job), staged,
+            root, folder, job_text(job),
             self._levels, self._shards, self._files, self._rows_written,
         )  # fmt: skip
 

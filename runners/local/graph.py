@@ -14,6 +14,7 @@ from typing import Any
 from apache_beam.coders import WindowedValueCoder
 from apache_beam.transforms.core import Windowing
 
+from runners.local.delays import restore_delays
 from runners.local.internals import (
     DATA_INPUT_URN,
     DATA_OUTPUT_URN,
@@ -297,7 +298,9 @@ class Graph:
     def windowing_of(self, pcollection: str) -> Windowing:
         """Return the windowing of a PCollection, with the user's own window function."""
         name = self.components.pcollections[pcollection].windowing_strategy_id
-        return self.context.windowing_strategies[name]
+        windowing = self.context.windowing_strategies[name]
+        restore_delays(windowing.triggerfn, self.components.windowing_strategies[name].trigger)
+        return windowing
 
     def runner_coder(self, pcollection: str) -> WindowedValueCoder:
         """Return the coder by which the runner reads elements of a PCollection.
