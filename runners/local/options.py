@@ -7,6 +7,7 @@ The job's name is Beam's ``--job_name``. Give the options on the command line or
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,11 @@ class Settings:
     on_stop: StopMode
     workers: int
     max_attempts: int
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of this job's state, None for a temporary one."""
+        return None if self.state_dir is None else os.path.join(self.state_dir, self.job_name)
 
 
 def settings(options: PipelineOptions) -> Settings:

@@ -1,0 +1,58 @@
+"""The name of a state lives as long as the state."""
+
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from runners.local import LocalRunner
+from runners.local.errors import StateFolderInUse
+from runners.local.options import settings
+from runners.local.state_id import state_id
+from runners.local.store import Store
+
+
+def options(folder: Path, job: str = "job") -> PipelineOptions:
+    return PipelineOptions([f"--state_dir={folder}", f"--job_name={job}"])
+
+
+def test_name_is_kept(tmp_path: Path) -> None:
+    """The first one to ask makes the name; later ones get the same and are told so."""
+    name, is_new = state_id(settings(options(tmp_path)))
+    assert is_new
+    assert state_id(settings(options(tmp_path))) == (name, False)
+
+
+def test_each_job_has_its_own(tmp_path: Path) -> None:
+    """Two jobs in one state folder have two states."""
+    assert state_id(settings(options(tmp_path, "a"))) != state_id(settings(options(tmp_path, "b")))
+
+
+def test_name_ends_with_the_state(tmp_path: Path) -> None:
+    """When a job is complete its state is gone, and a start anew has another name."""
+    before = state_id(settings(options(tmp_path)))
+    with beam.Pipeline(runner=LocalRunner(), options=options(tmp_path)) as pipeline:
+        pipeline | beam.Create([1])
+    after = state_id(settings(options(tmp_path)))
+    assert after.is_new
+    assert after.name != before.name
+
+
+def test_temporary_state_is_always_new() -> None:
+    """Without a folder each start has a name of its own."""
+    first, second = state_id(settings(PipelineOptions([]))), state_id(settings(PipelineOptions([])))
+    assert first.is_new
+    assert first.name != second.name
+
+
+def test_state_in_use_is_refused(tmp_path: Path) -> None:
+    """Who asks for the name while a job runs is told that it does."""
+    chosen = settings(options(tmp_path))
+    assert chosen.folder is not None
+    store = Store.open(chosen.folder)
+    try:
+        with pytest.raises(StateFolderInUse):
+            state_id(chosen)
+    finally:
+        store.close()
