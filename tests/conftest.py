@@ -38,11 +38,12 @@ def message_batch(payloads: Sequence[bytes], first_id: int = 1) -> Batch:
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 128 KiB, to be filled."""
+def volume(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of its own to be filled: 128 KiB, or the size that is its parameter."""
     folder = tmp_path / "volume"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
+    size = f"size={getattr(request, 'param', '128k')}"
+    command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
         reason = "this user may not mount a file system"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)

@@ -240,7 +240,7 @@ class Database:
             return error
         text = str(error)
         # Python 3.10 has no error codes. It raises the bare class for nothing but damage.
-        if type(error) is sqlite3.DatabaseError:
+        if type(error) is sqlite3.DatabaseError or "unsupported file format" in text:
             return self._corrupt(text)
         if any(sign in text for sign in ("is full", "disk I/O error", "unable to open")):
             return StoreFull(self._path, *_full(error))

@@ -15,6 +15,7 @@ from runners.local.errors import StateFolderInUse, StoreError, StoreFull
 __all__ = ["Folder", "sync_folder"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_held: set[int] = set()
 
 
 class Folder:
@@ -40,16 +41,19 @@ class Folder:
             lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unusable(path, error) from error
+        _held.add(lock)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
         except BlockingIOError:
-            raise _in_use(path, lock) from None
+            holder = os.pread(lock, 32, 0).decode(errors="replace")
+            _let_go(lock)
+            raise _in_use(path, holder) from None
         except OSError as error:
-            os.close(lock)
+            _let_go(lock)
             raise _unusable(path, error) from error
-        return cls(path, os.close, lock)
+        return cls(path, _let_go, lock)
 
     @classmethod
     def temporary(cls) -> Folder:
@@ -76,6 +80,20 @@ def _in_process(process: int, release: Callable[..., None], *arguments: object) 
         release(*arguments)
 
 
+def _let_go(lock: int) -> None:
+    _held.discard(lock)
+    os.close(lock)
+
+
+def _forget() -> None:
+    """Close the locks in a forked process, which would hold them longer than this one lives."""
+    for lock in list(_held):
+        _let_go(lock)
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
 def _create(path: str) -> None:
     """Create a folder with its parents, durably."""
     if os.path.isdir(path):
@@ -86,10 +104,7 @@ def _create(path: str) -> None:
     sync_folder(parent)
 
 
-def _in_use(path: str, lock: int) -> StateFolderInUse:
-    """Close the lock of a folder that another holds, and say who does."""
-    holder = os.pread(lock, 32, 0).decode(errors="replace")
-    os.close(lock)
+def _in_use(path: str, holder: str) -> StateFolderInUse:
     who = f"process {holder}" if holder.isdecimal() else "another process"
     return StateFolderInUse(
         path, f"{who} works in this state folder", "Stop it, or give another --state_dir"
