@@ -27,6 +27,9 @@ BATCH_BYTES_MAX = 16_000_000
 CALL_S = 30.0
 """Time for the server to answer, beside the wait for messages that is asked for."""
 
+CLOSE_S = 1.0
+"""For the answer to a request that is under way; one that waits for messages ends sooner."""
+
 _HEADER_BYTES_LENGTH = 4
 
 
@@ -111,10 +114,15 @@ class BatchLeases:
     def close(self) -> None:
         """Give back the batch that was asked for ahead."""
         asked, self._ahead = self._ahead, None
-        if asked is not None:
-            header, _ = _split(asked.result())
-            if header["lease"] is not None:
-                self.release([header["lease"]])
+        if asked is None:
+            return
+        try:
+            header, _ = _split(asked.result(CLOSE_S))
+        except grpc.FutureTimeoutError:
+            asked.cancel()  # there is nothing, or else it comes again after its ack deadline
+            return
+        if header["lease"] is not None:
+            self.release([header["lease"]])
 
     def _ask(self, messages_max: int, wait_s: float) -> grpc.Future:
         self._asked += 1

@@ -71,6 +71,11 @@ class Reader:
         self.tracker = tracker
         self.idle_calls = 0
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no message has come for ``IDLE_S``."""
+        return time.monotonic() - self._last_s >= IDLE_S
+
     def begin(self, reading: Reading) -> Emission:
         """Begin a call; what the runner has rolled back is given back."""
         with self._guard:
@@ -119,11 +124,10 @@ class Reader:
 
     def unsettled(self, bundle: Bundle) -> tuple[Unsettled, ...]:
         """Return what the next call has to know."""
-        idle = time.monotonic() - self._last_s >= IDLE_S
         # A delivery that waits may hold what was acknowledged after it was answered.
         answered = -1 if self._waiting else self._subscription.answered
         with self._guard:
-            return self._outstanding.listed(bundle, answered, now_us(), idle=idle)
+            return self._outstanding.listed(bundle, answered, now_us(), idle=self.is_quiet)
 
     def committed(self, bundle: Bundle) -> None:
         """Acknowledge a bundle that the runner has committed, in the background."""
