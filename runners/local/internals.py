@@ -12,6 +12,8 @@ from apache_beam.portability import common_urns, python_urns
 from apache_beam.portability.api import (
     beam_fn_api_pb2,
     beam_fn_api_pb2_grpc,
+    beam_interactive_api_pb2,
+    beam_interactive_api_pb2_grpc,
     beam_provision_api_pb2,
     beam_runner_api_pb2,
     metrics_pb2,
@@ -63,6 +65,8 @@ __all__ = [
     "WorkerHandlerManager",
     "beam_fn_api_pb2",
     "beam_fn_api_pb2_grpc",
+    "beam_interactive_api_pb2",
+    "beam_interactive_api_pb2_grpc",
     "beam_provision_api_pb2",
     "beam_runner_api_pb2",
     "coder_impl",
