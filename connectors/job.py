@@ -1,26 +1,23 @@
 """Which job a pipeline without end is: the same one at every restart on the same state.
 
-What a job writes carries its name, so that whoever writes the same again replaces it. A name that
-changed with a restart would leave a file twice; a name that a new job shared with an old one would
-let it overwrite the old one's files. So the id is random, made with the state and kept beside it.
+What a job writes carries its id, so that whoever writes the same again replaces it. An id that
+changed with a restart would leave a file twice; an id that a new job shared with an old one would
+let it overwrite the old one's files. So whoever starts a job whose runner keeps its state gives an
+id that is made by chance with the state, kept in it, and ends with it.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import posixpath
+import logging
 import secrets
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from connectors.store import LocalStore
+__all__ = ["JobOptions", "launch_id"]
 
-__all__ = ["JobOptions", "job_id", "launch_id", "remembered"]
-
-FILE = "headrace-job"
-"""Name of the file in a job's state folder that holds its id."""
+_log = logging.getLogger(__name__)
 
 
 class JobOptions(PipelineOptions):
@@ -31,31 +28,16 @@ class JobOptions(PipelineOptions):
         parser.add_argument("--headrace_job", default=None, help=argparse.SUPPRESS)
 
 
-def job_id(pipeline: beam.Pipeline) -> str | None:
-    """Return the id that the launcher gave, None if there is none that outlasts this launch."""
-    return pipeline.options.view_as(JobOptions).headrace_job
-
-
 def launch_id(pipeline: beam.Pipeline) -> str:
     """Return the id that the launcher gave, else one that no other launch has."""
+    given: str | None = pipeline.options.view_as(JobOptions).headrace_job
+    if given is not None:
+        return given
+    if pipeline.options.get_all_options().get("state_dir") is not None:
+        _log.warning(
+            "the state in --state_dir outlives this process, but the job has no id that does: "
+            "a restart after a crash may write a file twice. Give --headrace_job=ID, a new one "
+            "with each new state"
+        )
     name = pipeline.options.view_as(GoogleCloudOptions).job_name or "job"
-    return job_id(pipeline) or f"{name}-{secrets.token_hex(4)}"
-
-
-def remembered(folder: str, name: str = "job") -> str:
-    """Return the id of the job whose state is in a folder; make one at the first time, durably.
-
-    Args:
-        folder: of the state, of this job alone; it is created if need be.
-        name: for people: a new id begins with it.
-
-    Raises:
-        OSError: the folder can't be written.
-    """
-    store = LocalStore()
-    folder = os.path.abspath(folder)
-    path = posixpath.join(folder, FILE)
-    if not store.exists(path):
-        store.make_folder(folder)
-        store.write(path, f"{name}-{secrets.token_hex(4)}".encode())
-    return store.read(path).decode()
+    return f"{name}-{secrets.token_hex(4)}"

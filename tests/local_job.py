@@ -17,8 +17,9 @@ import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from connectors import lake, pubsub
-from connectors.job import remembered
 from runners.local import LocalRunner
+from runners.local.options import settings
+from runners.local.state_id import state_id
 from tests.pubsub_servers import SUBSCRIPTION
 from transforms.dedup import Deduplicate
 from transforms.field import column
@@ -53,10 +54,9 @@ def main() -> None:
     parser.add_argument("--disorder_s", type=float, default=0)
     parser.add_argument("--state_dir", required=True)
     arguments, rest = parser.parse_known_args()
-    options = PipelineOptions(
-        [*rest, f"--state_dir={arguments.state_dir}", "--job_name=job",
-         f"--headrace_job={remembered(arguments.state_dir + '/job')}"]
-    )  # fmt: skip
+    argv = [*rest, f"--state_dir={arguments.state_dir}", "--job_name=job"]
+    name = state_id(settings(PipelineOptions(argv))).name
+    options = PipelineOptions([*argv, f"--headrace_job=job-{name}"])
     pipeline = beam.Pipeline(runner=LocalRunner(), options=options)
     build(pipeline, arguments)
     result = pipeline.run()
