@@ -63,6 +63,7 @@ class Executor:
     def __init__(
         self,
         graph: Graph,
+        *,
         store: Store,
         state: StateService,
         workers: Workers,
@@ -123,7 +124,7 @@ class Executor:
         self._deliver(buffer, data, self._watermarks.of_buffer(buffer))
 
     def promise(self, buffer: bytes, watermark_us: int) -> None:
-        """Move the watermark of a buffer that no stage writes. Only for what ``run`` calls first."""
+        """Move the watermark of a TestStream's output. Only for what ``run`` calls first."""
         self._watermarks.advance(buffer.decode(), watermark_us, ())
 
     def run(self, first: Callable[[], None] | None = None) -> bool:
@@ -486,7 +487,7 @@ class Executor:
 def _finalize(result: BundleResult) -> None:
     try:
         result.harness.finalize(result.number)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever a harness answers
         # The epoch is committed: what was not acknowledged comes again, for the source to tell.
         _log.warning("bundle %s: committed, but not finalized", result.number, exc_info=True)
 
@@ -522,9 +523,8 @@ def _in_order(graph: Graph) -> list[StageNode | GroupNode]:
     nodes: list[StageNode | GroupNode] = []
     groups = {group.buffer: group for group in graph.groups}
     for stage in graph.stages:
-        for port in stage.ports.values():
-            if port.buffer in groups:
-                nodes.append(groups.pop(port.buffer))
+        read = [port.buffer for port in stage.ports.values()]
+        nodes.extend(groups.pop(buffer) for buffer in read if buffer in groups)
         nodes.append(stage)
     return nodes
 

@@ -67,8 +67,10 @@ def _groups(graph: Graph) -> Iterator[tuple[str, str]]:
         windowing = group.windowing
         yield (
             f"grouping {group.name}",
-            f"{_coder(group.input_coder)} in {type(windowing.windowfn).__name__} "
-            f"with {windowing.triggerfn!r}",
+            (
+                f"{_coder(group.input_coder)} in {type(windowing.windowfn).__name__} "
+                f"with {windowing.triggerfn!r}"
+            ),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -12,8 +13,8 @@ from apache_beam.runners.runner import PipelineState
 
 from runners.local import identity
 from runners.local.clock import Clock, RealClock, SimulatedClock
-from runners.local.executor import Executor
 from runners.local.errors import LocalRunnerError
+from runners.local.executor import Executor
 from runners.local.failure import Failure, Retry, explain
 from runners.local.graph import Graph
 from runners.local.metrics import Totals
@@ -81,7 +82,12 @@ class Job:
         state = StateService(self._store, self._guard, scopes(graph))
         self._workers = Workers(graph, state, self.settings.workers, self._options)
         self._executor = Executor(
-            graph, self._store, state, self._workers, self._clock, self._guard
+            graph,
+            store=self._store,
+            state=state,
+            workers=self._workers,
+            clock=self._clock,
+            guard=self._guard,
         )
         self._streams = [
             TestStreamDriver(node, self._executor, self._store, simulated) for node in graph.streams
@@ -110,20 +116,24 @@ class Job:
     # --- the thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
+        final = str(PipelineState.FAILED)
         try:
-            self.state = self._run_to_the_end()
+            final = self._run_to_the_end()
         except BaseException as error:  # noqa: BLE001 - it is raised where someone waits
-            self._fail(error)
-        finally:
+            self._explain(error)
+        try:
             self._close()
+        except Exception:  # noqa: BLE001 - all that counts was committed before
+            _log.warning("the job has ended, but not in order", exc_info=True)
+        finally:
+            self.state = final
             self.ended.set()
 
-    def _fail(self, error: BaseException) -> None:
+    def _explain(self, error: BaseException) -> None:
+        self.error = error
         if not isinstance(error, LocalRunnerError):
             self.failure = explain(error)
             _log.error("%s", self.failure)
-        self.error = error
-        self.state = PipelineState.FAILED
 
     def _run_to_the_end(self) -> str:
         retry = Retry(self.settings.max_attempts)
@@ -147,7 +157,7 @@ class Job:
         """Run an epoch, again if it fails, as often as allowed."""
         try:
             worked = self._executor.run(event)
-        except Exception as error:  # noqa: BLE001 - user code raises what it likes
+        except Exception as error:
             delay_s = retry.failed(error)
             if delay_s is None:
                 raise
@@ -197,11 +207,10 @@ class Job:
         self._assemble()
 
     def _close(self) -> None:
-        for close in (self._executor.close, self._workers.close, self._store.close):
-            try:
-                close()
-            except Exception:
-                _log.warning("the job has ended, but not in order", exc_info=True)
+        with contextlib.ExitStack() as closing:  # each is called, whatever the others raise
+            closing.callback(self._store.close)
+            closing.callback(self._workers.close)
+            closing.callback(self._executor.close)
 
 
 def _folder(settings: Settings) -> str | None:

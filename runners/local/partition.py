@@ -33,8 +33,8 @@ def partition(graph: Graph, stage: StageNode, bundle: Bundle, count: int) -> lis
         family = (timer.transform, timer.family)
         coder = graph.coder(timer.coder_id)
         parts = _by_key(bundle.timers[family], coder, count, _key_of_timer(graph, stage))
-        for worker, part in zip(timers, parts, strict=True):
-            worker[family] = b"".join(part)
+        for worker_timers, part in zip(timers, parts, strict=True):
+            worker_timers[family] = b"".join(part)
     return list(zip(inputs, timers, strict=True))
 
 
@@ -65,8 +65,8 @@ def _by_key(
     return parts
 
 
-def _evenly(pieces: Sequence[bytes], coder: Any, count: int) -> list[Sequence[bytes]]:
+def _evenly(pieces: Sequence[bytes], coder: Any, count: int) -> list[list[bytes]]:
     """Part by pieces, which costs nothing, or by elements if there are too few of them."""
     if len(pieces) < count:
         pieces = [encoded for piece in pieces for _, encoded in each(piece, coder)]
-    return [pieces[number::count] for number in range(count)]
+    return [list(pieces[number::count]) for number in range(count)]

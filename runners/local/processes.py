@@ -68,7 +68,7 @@ class HarnessServer:
         self._server.stop(END_S).wait()
 
 
-class _Logging(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):  # type: ignore[misc]
+class _Logging(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):
     """Passes on what worker processes log, as if it had been logged here."""
 
     def Logging(self, lists: Iterable[Any], context: Any) -> Iterator[Any]:  # noqa: N802, ARG002
@@ -80,7 +80,7 @@ class _Logging(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):  # type: ignore[misc
                 logger.log(LOGENTRY_TO_LOG_LEVEL_MAP[entry.severity], "%s", entry.message)
 
 
-class ProcessHandler(GrpcWorkerHandler):  # type: ignore[misc]  # Beam has no types
+class ProcessHandler(GrpcWorkerHandler):
     """One harness process.
 
     Args:

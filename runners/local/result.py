@@ -30,7 +30,7 @@ class LocalResult(PipelineResult):
 
     @property
     def state(self) -> str:
-        """One of Beam's ``PipelineState``: STOPPED is a job that can go on, DRAINED one at its end."""
+        """One of Beam's ``PipelineState``: a STOPPED job can go on, a DRAINED one is complete."""
         return self._job.state
 
     def wait_until_finish(self, duration: float | None = None) -> str | None:

@@ -137,6 +137,11 @@ class Store:
             held.release()
             raise
 
+    @property
+    def path(self) -> str:
+        """The folder."""
+        return self._folder.path
+
     def close(self) -> None:
         """Close the files; what is not committed is gone."""
         self._database.close()
