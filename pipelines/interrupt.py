@@ -1,14 +1,18 @@
-"""Ctrl-C and SIGTERM as one exception, so that a run is taken back in order."""
+"""Ctrl-C and SIGTERM as one exception, so that a run is taken back in order.
+
+For a job without end they are a request instead, which ``stoppable`` passes on.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["Interrupted", "interruptible", "uninterrupted"]
+__all__ = ["Interrupted", "Stopping", "interruptible", "stoppable", "uninterrupted"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -47,6 +51,40 @@ def interruptible() -> Iterator[None]:
             raise
         if received:  # raised where Python ignores exceptions, such as a destructor
             raise Interrupted(received[0])
+
+
+class Stopping:
+    """What a request to stop does: it raises ``Interrupted`` until there is a job to stop."""
+
+    def __init__(self) -> None:
+        self._stop: Callable[[str], None] | None = None
+        self._requested = False
+
+    def by(self, stop: Callable[[str], None]) -> None:
+        """From now on call ``stop`` with the name of the signal; it must return at once."""
+        self._stop = stop
+
+    def request(self, number: int, _frame: FrameType | None = None) -> None:
+        """Take a signal: the first one stops in order, the second one ends the process."""
+        if self._stop is None:
+            raise Interrupted(number)
+        if self._requested:
+            # Whoever waits for us shall see which signal it was, and nothing is tidied up.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self._requested = True
+        self._stop(signal.Signals(number).name)
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[Stopping]:
+    """Let the block decide what a signal to stop does. Outside the main thread there are none."""
+    stopping = Stopping()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
+    with _handled_by(stopping.request):
+        yield stopping
 
 
 @contextlib.contextmanager

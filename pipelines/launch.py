@@ -1,13 +1,17 @@
 """The launcher: a command line becomes Params, a graph, a run and an exit code.
 
-    0         the run succeeded
+    0         the run succeeded; on the local runner: the job was suspended or drained in order
     1         the run failed; nothing was acknowledged, so that nothing is lost (what was read
-              from a --topic is: its subscription ends with the run)
-    2         the command line can't be used; nothing was started
-    130, 143  stopped by Ctrl-C or SIGTERM; as 1
+              from a --topic is: its subscription ends with the run). On the local runner: nothing
+              since the last commit, from which the next start goes on
+    2         the command line, or the state folder that it names, can't be used; nothing was
+              started
+    130, 143  stopped by Ctrl-C or SIGTERM; as 1. On the local runner: by the second signal, for
+              the first one is a request
 
 On a bounded runner the run commits as a whole: files become visible and messages are
-acknowledged when everything has succeeded. On other runners the runner commits.
+acknowledged when everything has succeeded. The local runner commits every epoch, again and again.
+On other runners the runner commits.
 """
 
 from __future__ import annotations
@@ -27,10 +31,19 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from connectors.ledger import Commit
 from connectors.run import Limits, Run
+from pipelines.endless import is_local, run_endless
 from pipelines.interrupt import Interrupted, interruptible, uninterrupted
 from pipelines.params import Parser, help_text, parse_flags, specs
 from pipelines.progress import Progress
 from runners import direct
+from runners.local.errors import (
+    LocalRunnerError,
+    OptionError,
+    StateFolderInUse,
+    StateMismatch,
+    StoreVersion,
+)
+from runners.local.failure import explain
 from transforms import errors
 
 __all__ = ["beam_parser", "main", "run_bounded", "status"]
@@ -55,6 +68,14 @@ def main(module_name: str) -> NoReturn:
     sys.exit(status(importlib.import_module(module_name), sys.argv[1:]))
 
 
+class StepError(errors.PermanentError):
+    """A step raised something that is none of our errors, with its traceback in text."""
+
+    def __init__(self, text: str, traceback: str) -> None:
+        super().__init__(text)
+        self.traceback = traceback
+
+
 class _Stderr(io.TextIOBase):
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -73,8 +94,8 @@ def status(module: ModuleType, argv: Sequence[str]) -> int:
     except errors.ConfigError as error:
         return _complain(error, 2)
     except errors.HeadraceError as error:
-        if error.__cause__ is not None and not isinstance(error.__cause__, errors.HeadraceError):
-            _log.error("a step failed", exc_info=error.__cause__)
+        if isinstance(error, StepError):
+            _log.error("%s", error.traceback.rstrip())
         return _complain(error, 1)
     except Interrupted as stop:
         return _complain(f"stopped by {stop.name}; nothing was acknowledged", stop.status)
@@ -94,15 +115,14 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
         module.build(pipeline, params)
 
     with _naming_flags(params):
-        _run(build, options, rest, params)
-
-
-def _run(build: Build, options: PipelineOptions, rest: Sequence[str], params: Any) -> None:
-    if direct.is_bounded(options.view_as(StandardOptions).runner):
+        runner = options.view_as(StandardOptions).runner
         limits = Limits(getattr(params, "max_messages", None), getattr(params, "max_seconds", None))
-        run_bounded(build, rest, limits)
-    else:
-        _run_elsewhere(build, options)
+        if direct.is_bounded(runner):
+            run_bounded(build, rest, limits)
+        elif is_local(runner):
+            _run_locally(build, options, module.__name__.rpartition(".")[2], limits)
+        else:
+            _run_elsewhere(build, options)
 
 
 @contextlib.contextmanager
@@ -160,19 +180,49 @@ def _execute(pipeline: beam.Pipeline) -> None:
     level = beam_log.level
     beam_log.setLevel(logging.CRITICAL)
     try:
-        pipeline.run().wait_until_finish()
-    except errors.HeadraceError as error:
-        raise _without_step(error) from error
-    except Exception as error:
-        raise errors.PermanentError(f"{type(error).__name__}: {error}") from error
+        with _explained():
+            pipeline.run().wait_until_finish()
     finally:
         beam_log.setLevel(level)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Make whatever leaves the block an error of ours."""
+    try:
+        yield
+    except errors.HeadraceError as error:
+        raise _without_step(error) from error
+    except LocalRunnerError as error:
+        raise _of_runner(error) from error
+    except Exception as error:
+        failure = explain(error)
+        raise StepError(str(failure), failure.traceback) from error
+
+
+def _of_runner(error: LocalRunnerError) -> errors.HeadraceError:
+    if isinstance(error, OptionError):
+        return errors.ConfigError(error.name, error.value, error.rule, error.fix)
+    if isinstance(error, StateFolderInUse | StateMismatch | StoreVersion):
+        return errors.ConfigError("state folder", error.path, error.rule, error.fix)
+    return errors.PermanentError(str(error))
 
 
 def _without_step(error: errors.HeadraceError) -> errors.HeadraceError:
     """Undo what Beam does to an error: it appends the step to the first argument."""
     first, *others = error.args
     return type(error)(re.sub(r" \[while running '.*?'\]$", "", str(first)), *others)
+
+
+def _run_locally(build: Build, options: PipelineOptions, name: str, limits: Limits) -> None:
+    if limits.max_messages is not None:
+        raise errors.ConfigError(
+            "--max_messages", limits.max_messages,
+            "ends a run that commits as a whole, which one on the local runner does not",
+            "Leave it out, or give --max_seconds: the job then stops as --on_stop says",
+        )  # fmt: skip
+    with _explained():
+        run_endless(build, options, name, limits.max_seconds)
 
 
 def _run_elsewhere(build: Build, options: PipelineOptions) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TextIO
 
@@ -16,45 +17,78 @@ from rich.live import Live
 
 from transforms import metrics
 
-__all__ = ["Progress", "line"]
+__all__ = ["Display", "JobLine", "Progress", "job_line", "line"]
 
 _log = logging.getLogger("headrace")
 
 LIVE_INTERVAL_S = 0.25
 LOG_INTERVAL_S = 10.0
+RATE_S = 5.0
+"""The rate of a job without end is that of the last seconds."""
+AGE_MAX_S = 86_400
+"""A watermark that is older is that of a replay: its date says more than its age."""
 
 
-def line(totals: dict[str, int], elapsed_s: float, rate: float) -> str:
-    """Return the state of a run as one line that fits into 80 columns.
+def line(totals: Mapping[str, int], elapsed_s: float, rate: float) -> str:
+    """Return the state of a bounded run as one line that fits into 80 columns.
 
     Args:
         totals: the latest number of each metric by name.
         elapsed_s: since the run began.
         rate: messages per second, lately.
     """
-
-    def number(metric: metrics.Metric) -> str:
-        return f"{totals.get(metric.name, 0):,}"
-
     return (
-        f"{elapsed_s:.1f} s  {number(metrics.MESSAGES_READ)} read  {rate:,.0f}/s  "
-        f"{number(metrics.ROWS_WRITTEN)} written  {number(metrics.DUPLICATES)} dup  "
-        f"{number(metrics.DEAD_LETTERS)} dead  lag {number(metrics.BACKLOG)}"
+        f"{elapsed_s:.1f} s  {_counts(totals, rate)}  lag {totals.get(metrics.BACKLOG.name, 0):,}"
     )
 
 
-class Progress:
-    """Watch the metrics of this process and show them until the context is left."""
+def job_line(totals: Mapping[str, int], epoch: int, watermark: str, rate: float) -> str:
+    """Return the state of a job without end as one line, what counts most at its left.
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self.totals: Counter[str] = Counter()
-        self._lock = threading.Lock()
+    Args:
+        totals: the latest number of each metric by name.
+        epoch: the last one.
+        watermark: how far event time has come, in words.
+        rate: messages per second, lately.
+    """
+    return f"{_counts(totals, rate)}  epoch {epoch:,}  {watermark}".rstrip()
+
+
+def _counts(totals: Mapping[str, int], rate: float) -> str:
+    read, written, duplicates, dead = (
+        f"{totals.get(metric.name, 0):,}"
+        for metric in (
+            metrics.MESSAGES_READ,
+            metrics.ROWS_WRITTEN,
+            metrics.DUPLICATES,
+            metrics.DEAD_LETTERS,
+        )
+    )
+    return f"{read} read  {rate:,.0f}/s  {written} written  {duplicates} dup  {dead} dead"
+
+
+class Display:
+    """Show a line again and again until the context is left.
+
+    Args:
+        live: returns the line for a terminal; it is given True at the last time.
+        log: returns the line for a log, None if there is nothing new; by default as ``live``.
+        stream: where to show it.
+    """
+
+    def __init__(
+        self,
+        live: Callable[[bool], str],
+        log: Callable[[bool], str | None] | None = None,
+        stream: TextIO = sys.stderr,
+    ) -> None:
+        self._live = live
+        self._log = log or live
         self._console = Console(file=stream, highlight=False)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
 
-    def __enter__(self) -> Progress:
-        metrics.watch(self._changed)
+    def __enter__(self) -> Display:
         self._thread.start()
         return self
 
@@ -64,9 +98,55 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        metrics.unwatch(self._changed)
         self._stop.set()
         self._thread.join()
+
+    def _show(self) -> None:
+        if self._console.is_terminal:
+            with Live(console=self._console, refresh_per_second=4) as live:
+                self._repeat(LIVE_INTERVAL_S, self._live, live.update)
+        else:
+            self._repeat(LOG_INTERVAL_S, self._log, _log.info)
+
+    def _repeat(
+        self,
+        interval_s: float,
+        text: Callable[[bool], str | None],
+        show: Callable[[str], object],
+    ) -> None:
+        last = False
+        while not last:
+            last = self._stop.wait(interval_s)
+            found = text(last)
+            if found is not None:
+                show(found)
+
+
+class Progress:
+    """Watch the metrics of this process and show them until the context is left."""
+
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self.totals: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._display = Display(self._text, stream=stream)
+        self._rate = 0.0
+        self._read = 0
+        self._began_s = self._last_s = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        self._began_s = self._last_s = time.monotonic()
+        metrics.watch(self._changed)
+        self._display.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        metrics.unwatch(self._changed)
+        self._display.__exit__(kind, error, traceback)
 
     def _changed(self, metric: metrics.Metric, number: int) -> None:
         with self._lock:
@@ -75,22 +155,69 @@ class Progress:
             else:
                 self.totals[metric.name] += number
 
-    def _show(self) -> None:
-        if self._console.is_terminal:
-            with Live(console=self._console, refresh_per_second=4) as live:
-                self._repeat(LIVE_INTERVAL_S, live.update)
-        else:
-            self._repeat(LOG_INTERVAL_S, _log.info)
+    def _text(self, last: bool) -> str:
+        now_s = time.monotonic()
+        with self._lock:
+            totals = dict(self.totals)
+        read = totals.get(metrics.MESSAGES_READ.name, 0)
+        self._rate = 0.5 * self._rate + 0.5 * (read - self._read) / (now_s - self._last_s)
+        self._read, self._last_s = read, now_s
+        elapsed_s = now_s - self._began_s
+        return line(totals, elapsed_s, read / elapsed_s if last else self._rate)
 
-    def _repeat(self, interval_s: float, show: Callable[[str], object]) -> None:
-        began = last = time.monotonic()
-        read_before, rate, stopped = 0, 0.0, False
-        while not stopped:
-            stopped = self._stop.wait(interval_s)
-            now = time.monotonic()
-            with self._lock:
-                totals = dict(self.totals)
-            read = totals.get(metrics.MESSAGES_READ.name, 0)
-            rate = 0.5 * rate + 0.5 * (read - read_before) / (now - last)
-            read_before, last = read, now
-            show(line(totals, now - began, read / (now - began) if stopped else rate))
+
+class JobLine:
+    """The line of a job without end, from the numbers that its runner has committed.
+
+    Args:
+        progress: returns the committed numbers by name, the epoch and the watermark, which is in
+            microseconds since 1970, or None while there is none.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        progress: Callable[[], tuple[Mapping[str, int], int, int | None]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._progress = progress
+        self._clock = clock
+        self._reads: deque[tuple[float, int]] = deque()
+        self._logged: Mapping[str, int] | None = None
+
+    def live(self, _last: bool = False) -> str:
+        """Return the line as it is now."""
+        return self._text(*self._progress())
+
+    def log(self, last: bool = False) -> str | None:
+        """Return the line if a number has changed since the last time."""
+        totals, epoch, watermark_us = self._progress()
+        if totals == self._logged and not last:
+            return None
+        self._logged = totals
+        return self._text(totals, epoch, watermark_us)
+
+    def _text(self, totals: Mapping[str, int], epoch: int, watermark_us: int | None) -> str:
+        rate = self._rate(totals.get(metrics.MESSAGES_READ.name, 0))
+        return job_line(totals, epoch, self._watermark(watermark_us), rate)
+
+    def _rate(self, read: int) -> float:
+        now_s = self._clock()
+        reads = self._reads
+        reads.append((now_s, read))
+        while reads[-1][0] - reads[0][0] > RATE_S and now_s - reads[1][0] >= RATE_S:
+            reads.popleft()
+        then_s, before = reads[0]
+        return (read - before) / (now_s - then_s) if now_s > then_s else 0.0
+
+    def _watermark(self, watermark_us: int | None) -> str:
+        """Say how old the watermark is, or, where that says nothing, when it is."""
+        if watermark_us is None:
+            return ""
+        age_s = self._clock() - watermark_us / 1e6
+        if age_s < AGE_MAX_S:
+            return f"watermark {max(age_s, 0.0):.1f} s ago"
+        return f"watermark {_EPOCH + dt.timedelta(microseconds=watermark_us):%Y-%m-%d %H:%M}"
+
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)

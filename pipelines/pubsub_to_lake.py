@@ -5,7 +5,9 @@ each window is written to Parquet files in Hive-style folders. What can't be par
 event time goes to the dead-letter folder, with its reason and the whole message.
 
 On the DirectRunner the pipeline drains the backlog of the subscription, commits and ends;
-killed before that, it has lost and repeated nothing. All options of Beam can be given too.
+killed before that, it has lost and repeated nothing. With --runner=local --state_dir=FOLDER it goes
+on until it is stopped: windows are written as event time passes them, and after Ctrl-C, SIGTERM or
+kill -9 the same command goes on where it was. All options of Beam can be given too.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ from pipelines import checks, kinds, launch
 from pipelines.params import ExactlyOneOf, param
 from transforms.batch import Batch
 from transforms.dedup import Deduplicate
-from transforms.field import Field, column
-from transforms.message import MESSAGE
+from transforms.field import Field, column, message
+from transforms.message import MESSAGE, PUBLISH_TIME
 from transforms.metrics import FAILURES_WRITTEN
 from transforms.parse import Parse
 from transforms.project import Project
@@ -58,13 +60,13 @@ class Params:
     )
     max_messages: int | None = param(
         kinds.COUNT,
-        "Stop reading after this many messages (DirectRunner).",
+        "Stop reading after this many messages (DirectRunner only).",
         required=False,
         group="Source",
     )
     max_seconds: float | None = param(
         kinds.DURATION,
-        "Stop reading after this time (DirectRunner).",
+        "Stop reading after this time. The local runner then does what --on_stop says.",
         example="5m",
         required=False,
         group="Source",
@@ -79,6 +81,21 @@ class Params:
         kinds.FIELD,
         "Where a row's event time is: a column, attribute:NAME or message:publish_time.",
         default="message:publish_time",
+        group="Rows",
+    )
+    disorder: float = param(
+        kinds.DURATION,
+        "How much earlier than another an event may be that is published after it; what is earlier "
+        "still is late. Counts without end, where event time is not the publish time.",
+        default="1m",
+        group="Rows",
+    )
+    idle: float | None = param(
+        kinds.DURATION,
+        "When nothing has come for this time, event time follows the clock and windows close: for "
+        "events that happen now. By default it waits for the next event: for any others too.",
+        example="10s",
+        required=False,
         group="Rows",
     )
     dedup_by: tuple[Field, ...] = param(
@@ -149,7 +166,7 @@ class Params:
 def build(pipeline: beam.Pipeline, params: Params) -> None:
     """Add the steps to a pipeline."""
     messages = pipeline | "Read" >> pubsub.Read(
-        subscription=params.subscription, topic=params.topic
+        subscription=params.subscription, topic=params.topic, watermark=_watermark(params)
     )
     parsed = messages | "Parse" >> Parse(params.schema)
     keys = {f"_key_{number}": field for number, field in enumerate(params.dedup_by)}
@@ -177,6 +194,12 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
     )
     rejected = (parsed.dead, windowed.dead) | "Rejected" >> beam.Flatten()
     rejected | "DeadLetter" >> _DeadLetter(params.dead_letter)
+
+
+def _watermark(params: Params) -> pubsub.EventTime | pubsub.PublishTime:
+    if params.event_time == message(PUBLISH_TIME):
+        return pubsub.PublishTime()
+    return pubsub.EventTime(params.event_time, params.disorder, params.idle, params.schema)
 
 
 class _DeadLetter(beam.PTransform):
