@@ -75,8 +75,8 @@ class _Logging(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):
         yield beam_fn_api_pb2.LogControl()
         for entries in lists:
             for entry in entries.log_entries:
-                name = entry.log_location.partition(":")[0] or "worker"
-                logger = logging.getLogger(os.path.basename(name))
+                file = os.path.basename(entry.log_location.partition(":")[0])
+                logger = logging.getLogger(f"{__name__}.{file.removesuffix('.py')}")
                 logger.log(LOGENTRY_TO_LOG_LEVEL_MAP[entry.severity], "%s", entry.message)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 
 from runners.local.failure import reporting
@@ -28,7 +27,8 @@ def main() -> None:
 
 def _end_with_parent() -> None:
     """Wait for the end of standard input, which the parent holds open while it lives."""
-    while sys.stdin.buffer.read(1):
+    # Not sys.stdin: its lock would be held when the interpreter shuts down.
+    while os.read(0, 1):
         pass
     os._exit(1)
 
