@@ -27,6 +27,9 @@ TARGETS = (
     Target("headrace_memory", 5, "bytewax_shard"),
     Target("headrace_memory", 0.7, "duckdb"),
     Target("headrace_broker", 0.5, "duckdb"),
+    Target("local_memory", 0.8, "headrace_memory"),
+    Target("local_memory", 0.9, "local_ephemeral"),
+    Target("local_broker", 0.8, "headrace_broker"),
 )
 
 

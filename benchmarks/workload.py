@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from transforms.message import MESSAGE_SCHEMA
 
-__all__ = ["MINUTES", "START_US", "Truth", "Workload", "generate"]
+__all__ = ["DISORDER_S", "MINUTES", "START_US", "Truth", "Workload", "generate"]
 
 FORMAT = 1
 """Raised whenever the same seed gives other bytes, so that no stale file is used."""

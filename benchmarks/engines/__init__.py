@@ -37,6 +37,15 @@ BYTEWAX = Environment("bytewax", ("bytewax==0.21.1", "orjson==3.13.0", "pyarrow=
 ENGINES = (
     Engine("headrace_memory", "Headrace, from memory", "headrace_memory", own=True),
     Engine("headrace_broker", "Headrace, from its broker", "headrace_broker", own=True),
+    Engine(
+        "local_memory", "Headrace, local runner, from memory", "local_memory",
+        {"durable": True}, own=True,
+    ),
+    Engine(
+        "local_ephemeral", "Headrace, local runner, state not kept", "local_memory",
+        {"durable": False}, own=True,
+    ),
+    Engine("local_broker", "Headrace, local runner, from its broker", "local_broker", own=True),
     Engine("duckdb", "DuckDB batch, 1 thread", "duckdb_sql", {"threads": 1}),
     Engine("duckdb_2", "DuckDB batch, 2 threads", "duckdb_sql", {"threads": 2}),
     Engine("polars", "Polars batch, 1 thread", "polars_frame"),

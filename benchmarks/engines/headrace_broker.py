@@ -17,7 +17,7 @@ from connectors import pubsub
 from pipelines import launch, pubsub_to_lake
 from pipelines.demo.broker import broker_process
 
-__all__ = ["prepared", "run"]
+__all__ = ["SUBSCRIPTION", "prepared", "run"]
 
 TOPIC = "projects/benchmark/topics/events"
 SUBSCRIPTION = "projects/benchmark/subscriptions/events"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import apache_beam as beam
 import pyarrow as pa
@@ -18,7 +19,7 @@ from transforms.parse import Parse
 from transforms.project import Project
 from transforms.windows import Fixed, Windowing
 
-__all__ = ["SCHEMA", "run"]
+__all__ = ["HORIZON_S", "SCHEMA", "WINDOW_S", "read_messages", "run", "to_lake"]
 
 SCHEMA = pa.schema(
     [
@@ -43,18 +44,24 @@ def run(task: Task) -> None:
             | beam.Create([str(task.messages)])
             | "Messages" >> beam.FlatMap(read_messages).with_output_types(Batch)
         )
-        rows = (
-            (messages | Parse(SCHEMA)).ok
-            | Project(drop=[MESSAGE])
-            | Deduplicate(column("event_id"), horizon_s=HORIZON_S)
-        )
-        windowed = (rows | Windowing(Fixed(WINDOW_S), column("event_time"))).ok
-        _ = windowed | lake.Write(str(task.output))
+        to_lake(messages, task.output)
 
     launch.run_bounded(build)
 
 
+def to_lake(messages: beam.PCollection[Batch], folder: Path) -> None:
+    """Add the main job's steps: messages in, files of one-minute windows out."""
+    rows = (
+        (messages | Parse(SCHEMA)).ok
+        | Project(drop=[MESSAGE])
+        | Deduplicate(column("event_id"), horizon_s=HORIZON_S)
+    )
+    windowed = (rows | Windowing(Fixed(WINDOW_S), column("event_time"))).ok
+    _ = windowed | lake.Write(str(folder))
+
+
 def read_messages(path: str) -> Iterator[Batch]:
+    """Yield the batches of an Arrow IPC file."""
     with pa.memory_map(path) as source, pa.ipc.open_file(source) as reader:
         for index in range(reader.num_record_batches):
             yield Batch(reader.get_batch(index))
