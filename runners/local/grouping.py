@@ -6,20 +6,19 @@ larger than memory and survives; values are never decoded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any
 
 from apache_beam.coders import WindowedValueCoder
-from apache_beam.coders.coders import SingletonCoder
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode, DataLossReason
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import PaneInfoTiming
 
+from runners.local.arrivals import Arrivals, Arrived, Element, by_window
 from runners.local.expiry import EVENT_TIME, PROCESSING_TIME
 from runners.local.group import Group, Values, decode_group, encode_group
-from runners.local.internals import create_InputStream
 from runners.local.merging import Merger
 from runners.local.panes import Panes, values_of
 from runners.local.store import Chunk, Store, Timer
@@ -31,7 +30,6 @@ __all__ = ["Grouping", "values_of"]
 _DUE_ROWS = 1_000
 _CHUNKS_MAX = 64
 _REMEMBERED_MAX = 10_000
-_LARGE_VALUE = 4 << 10
 
 _length_code = Struct(">I")
 
@@ -76,8 +74,10 @@ class Grouping:
         self._output_time = OutputTime(windowing)
         self._panes = Panes(output_coder.window_coder)
         self._values = Values(store, name)
-        self._arrivals = _Arrivals(input_coder, self._windows)
+        self._arrivals = Arrivals(input_coder, self._windows)
+        # Groups by slot, or where windows merge, all groups of a key by its prefix.
         self._cache: dict[bytes, Any] = {}
+        self._touched = 0
         self._merger = None
         if windowing.windowfn.is_merging():
             self._merger = Merger(
@@ -99,11 +99,15 @@ class Grouping:
         self._set_moment(watermark_us, self._now().micros)
         keys, dropped = self._arrivals.read(data, watermark_us)
         self.dropped += dropped
-        for key, by_window in keys.items():
+        for key, elements in keys.items():
             if self._merger:
-                self._add_merging(self._merger, key, by_window)
-            else:
-                self._add_key(key, by_window)
+                self._add_merging(self._merger, key, elements)
+                continue
+            for arrived in by_window(elements):
+                slot = _slot(key, arrived.window)
+                group = self._load(slot) or Group(self._trigger.blank())
+                self._add_arrived(key, group, arrived)
+                self._save(slot, arrived.window, group)
 
     def advance(self, watermark_us: int, now_us: int) -> bool:
         """Fire what is due by the watermark and by the processing time, each in order of time.
@@ -145,21 +149,42 @@ class Grouping:
     def _set_moment(self, watermark_us: int, now_us: int) -> None:
         self._moment.watermark_us, self._moment.now_us = watermark_us, now_us
 
-    def _add_arrival(self, key: bytes, window: Window, group: Group, arrival: _Arrival) -> None:
+    def _add_merging(self, merger: Merger, key: bytes, elements: list[Element]) -> None:
+        """Add elements of one key whose windows may merge."""
+        groups = self._load_key(key)
+        before = set(groups)
+        away = merger.merge(groups, [window.beam for window, _, _ in elements])
+        for beam in before.difference(groups):
+            self._remove(_slot(key, self._windows.of(beam)))
+        changed = {beam for beam in away.values() if beam in groups}
+        for arrived in by_window([(self._target(away, e[0]), *e[1:]) for e in elements]):
+            beam = arrived.window.beam
+            group = groups.setdefault(beam, Group(self._trigger.blank()))
+            self._add_arrived(key, group, arrived)
+            changed.add(beam)
+        for beam in changed:
+            window = self._windows.of(beam)
+            self._save(_slot(key, window), window, groups[beam])
+
+    def _target(self, away: dict[Any, Any], window: Window) -> Window:
+        """Return the window that has taken in this one."""
+        beam = window.beam
+        while beam in away:
+            beam = away[beam]
+        return self._windows.of(beam)
+
+    def _add_arrived(self, key: bytes, group: Group, arrived: Arrived) -> None:
         """Add elements of one key and window, and fire if the trigger says so."""
-        count = len(arrival.times_us)
+        window, count = arrived.window, len(arrived.times_us)
         if group.closed:
             self.dropped += count
             return
-        moment = self._moment
-        self._hold(window, group, arrival.times_us)
-        self._values.add(group, arrival.values, count)
+        self._hold(window, group, arrived.times_us)
+        self._values.add(group, arrived.values, count)
         group.unfired += count
-        moment.state, moment.end_us = group.trigger, window.end_us
-        self._trigger.on_elements(moment, count)
-        finished = self._trigger.fire(moment)
-        if finished is not None:
-            self._fire(key, window, group, finished=finished, on_time=False)
+        self._moment.state = group.trigger
+        self._trigger.on_elements(self._moment, count)
+        self._fire_if_due(key, window, group, on_time=False)
 
     def _hold(self, window: Window, group: Group, times_us: list[int]) -> None:
         """Set the timestamp of the next pane, and hold the watermark if it is not behind."""
@@ -171,42 +196,12 @@ class Grouping:
             output_us = self._output_time.combine(group.output_us, output_us)
         group.output_us = output_us
 
-    def _add_key(self, key: bytes, by_window: dict[Window, _Arrival]) -> None:
-        """Add elements of one key."""
-        for window, arrival in by_window.items():
-            slot = _slot(key, window)
-            group = self._load(slot) or Group(self._trigger.blank())
-            self._add_arrival(key, window, group, arrival)
-            self._save(slot, window, group)
-
-    def _add_merging(self, merger: Merger, key: bytes, by_window: dict[Window, _Arrival]) -> None:
-        """Add elements of one key whose windows may merge."""
-        groups = self._load_key(key)
-        before = set(groups)
-        arrivals = {window.beam: arrival for window, arrival in by_window.items()}
-        away = merger.merge(groups, arrivals)
-        merged: dict[Any, list[_Arrival]] = {}
-        for beam, arrival in arrivals.items():
-            target = beam
-            while target in away:
-                target = away[target]
-            merged.setdefault(target, []).append(arrival)
-        for beam in before - set(groups):
-            self._remove(_slot(key, self._windows.of(beam)))
-        for beam, arrived in merged.items():
-            window = self._windows.of(beam)
-            group = groups.setdefault(beam, Group(self._trigger.blank()))
-            self._add_arrival(key, window, group, _joined(arrived))
-        for beam in {**merged, **dict.fromkeys(away.values())}:
-            if beam in groups:
-                window = self._windows.of(beam)
-                self._save(_slot(key, window), window, groups[beam])
-
     # --- time ---------------------------------------------------------------------------------
 
     def _advance_watermark(self) -> bool:
         until_us = self._moment.watermark_us
         while timers := self._store.due_timers(self._owner, EVENT_TIME, until_us, _DUE_ROWS):
+            self._windows.trim()
             for timer in timers:
                 if self._panes.chunks >= _CHUNKS_MAX:
                     return True
@@ -220,7 +215,7 @@ class Grouping:
         awaited = not group.closed and self._trigger.awaits_end(group.trigger)
         if awaited and watermark_us >= window.end_us:
             self._trigger.end_reached(group.trigger)
-            self._ask_trigger(key, window, group, on_time=True)
+            self._fire_if_due(key, window, group, on_time=True)
         if watermark_us >= window.expiry_us:
             self._expire(key, window, group)
         else:
@@ -230,6 +225,7 @@ class Grouping:
         until_us = self._moment.now_us
         owner = self._clock_owner
         while timers := self._store.due_timers(owner, PROCESSING_TIME, until_us, _DUE_ROWS):
+            self._windows.trim()
             for timer in timers:
                 if self._panes.chunks >= _CHUNKS_MAX:
                     return True
@@ -243,10 +239,11 @@ class Grouping:
         if group is None:
             raise LookupError(f"{self._clock_owner} has a timer of {window.beam}, which is unknown")
         self._trigger.time_reached(group.trigger, self._moment.now_us)
-        self._ask_trigger(key, window, group, on_time=False)
+        self._fire_if_due(key, window, group, on_time=False)
         self._save(slot, window, group)
 
-    def _ask_trigger(self, key: bytes, window: Window, group: Group, *, on_time: bool) -> None:
+    def _fire_if_due(self, key: bytes, window: Window, group: Group, *, on_time: bool) -> None:
+        """Fire a pane if the trigger says so."""
         self._moment.state, self._moment.end_us = group.trigger, window.end_us
         finished = self._trigger.fire(self._moment)
         if finished is not None:
@@ -345,13 +342,16 @@ class Grouping:
                 self._split(timer.slot)[1].beam: decode_group(timer.data)
                 for timer in self._store.timers(self._owner, prefix)
             }
-            self._remember(prefix, groups)
+            self._trim(len(groups))
+            self._cache[prefix] = groups
         return groups
 
-    def _remember(self, name: bytes, value: Any) -> None:
-        if len(self._cache) >= _REMEMBERED_MAX:
+    def _trim(self, touched: int) -> None:
+        """Forget what is remembered every so often: reading it again then costs little."""
+        self._touched += touched
+        if self._touched > _REMEMBERED_MAX:
+            self._touched = 0
             self._cache.clear()
-        self._cache[name] = value
 
     def _save(self, slot: bytes, window: Window, group: Group) -> None:
         """Write a group to the store."""
@@ -364,8 +364,9 @@ class Grouping:
         if clock_us != group.clock_us:
             group.clock_us = clock_us
             self._save_clock(slot, clock_us)
+        self._trim(1)
         if not self._merger:
-            self._remember(slot, group)
+            self._cache[slot] = group
         self._store.set_timer(
             self._owner,
             slot,
@@ -393,76 +394,6 @@ class Grouping:
         self._store.clear_timer(self._owner, slot)
         if self._trigger.uses_clock:
             self._store.clear_timer(self._clock_owner, slot)
-
-
-class _Arrival(NamedTuple):
-    """Elements of one key and window that arrived together."""
-
-    values: list[bytes | memoryview]
-    times_us: list[int]
-
-
-class _Arrivals:
-    """Reads elements apart into header, key and value."""
-
-    def __init__(self, coder: WindowedValueCoder, windows: Windows) -> None:
-        header = WindowedValueCoder(SingletonCoder(None), coder.window_coder).get_impl()
-        pair = coder.wrapped_value_coder
-        self._header = header.decode_from_stream
-        self._key = pair.key_coder().get_impl().decode_from_stream
-        self._value = pair.value_coder().get_impl().decode_from_stream
-        self._windows = windows
-
-    def read(
-        self, data: bytes, watermark_us: int
-    ) -> tuple[dict[bytes, dict[Window, _Arrival]], int]:
-        """Return the elements by key and window, and how many came too late for theirs."""
-        keys: dict[bytes, dict[Window, _Arrival]] = {}
-        dropped = 0
-        for headed, key, value in self._elements(data):
-            by_window = keys.get(key)
-            if by_window is None:
-                by_window = keys[key] = {}
-            for beam in headed.windows:
-                window = self._windows.of(beam)
-                if watermark_us >= window.expiry_us:
-                    dropped += 1
-                    continue
-                arrival = by_window.get(window)
-                if arrival is None:
-                    arrival = by_window[window] = _Arrival([], [])
-                arrival.values.append(value)
-                arrival.times_us.append(headed.timestamp_micros)
-        return keys, dropped
-
-    def _elements(self, data: bytes) -> Iterator[tuple[Any, bytes, bytes | memoryview]]:
-        """Yield header, key and value of each element; large values are not copied."""
-        stream, size, view = create_InputStream(data), len(data), memoryview(data)
-        left, read_header, read_key, read_value = (
-            stream.size,
-            self._header,
-            self._key,
-            self._value,
-        )
-        end = 0
-        while end < size:
-            headed = read_header(stream, True)
-            start = size - left()
-            read_key(stream, True)
-            middle = size - left()
-            read_value(stream, True)
-            end = size - left()
-            large = end - middle > _LARGE_VALUE
-            yield headed, data[start:middle], view[middle:end] if large else data[middle:end]
-
-
-def _joined(arrivals: list[_Arrival]) -> _Arrival:
-    """Return the elements of several windows that became one."""
-    joined = _Arrival([], [])
-    for arrival in arrivals:
-        joined.values.extend(arrival.values)
-        joined.times_us.extend(arrival.times_us)
-    return joined
 
 
 def _hold_us(group: Group) -> int | None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.timeutil import (
-    DependsOnlyOnWindow,
     OutputAtEarliestInputTimestampImpl,
+    OutputAtEndOfWindowImpl,
     OutputAtLatestInputTimestampImpl,
 )
 from apache_beam.transforms.window import GlobalWindow, TimestampCombiner
@@ -48,7 +48,7 @@ class Window:
 
 
 class Windows:
-    """The windows of a windowing; the last ones are remembered, for they come again and again.
+    """The windows of a windowing; they are remembered, for they come again and again.
 
     Args:
         windowing: with the real window function.
@@ -60,6 +60,12 @@ class Windows:
         self._coder = coder.get_impl()
         self._by_beam: dict[Any, Window] = {}
         self._by_code: dict[bytes, Window] = {}
+
+    def trim(self) -> None:
+        """Forget windows if many are remembered; those given before are then equal to none."""
+        if len(self._by_beam) > _REMEMBERED_MAX:
+            self._by_beam.clear()
+            self._by_code.clear()
 
     def of(self, beam: Any) -> Window:
         """Return the window that Beam's window stands for."""
@@ -76,9 +82,6 @@ class Windows:
         return window
 
     def _remember(self, beam: Any, code: bytes) -> Window:
-        if len(self._by_beam) >= _REMEMBERED_MAX:
-            self._by_beam.clear()
-            self._by_code.clear()
         window = self._by_beam[beam] = self._by_code[code] = Window(beam, code, self._lateness_us)
         return window
 
@@ -93,9 +96,9 @@ class OutputTime:
     def __init__(self, windowing: Windowing) -> None:
         impl = TimestampCombiner.get_impl(windowing.timestamp_combiner, windowing.windowfn)
         self._impl = impl
-        latest = isinstance(impl, DependsOnlyOnWindow | OutputAtLatestInputTimestampImpl)
+        latest = isinstance(impl, OutputAtEndOfWindowImpl | OutputAtLatestInputTimestampImpl)
         self.combine: Callable[[int, int], int] = max if latest else min
-        self._by_window = isinstance(impl, DependsOnlyOnWindow)
+        self._by_window = isinstance(impl, OutputAtEndOfWindowImpl)
         self._as_given = isinstance(
             impl, OutputAtEarliestInputTimestampImpl | OutputAtLatestInputTimestampImpl
         )
@@ -107,7 +110,7 @@ class OutputTime:
         hold back what has passed.
         """
         if self._by_window:
-            return int(self._impl.assign_output_time(window.beam, None).micros)
+            return window.max_us
         if not self._as_given:
             times_us = [self._assigned_us(window, time_us) for time_us in times_us]
         combined: int | None = None
