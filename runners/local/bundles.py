@@ -61,6 +61,7 @@ class BundleResult:
     Attributes:
         number: names it in the harness that ran it, if it waits for its end.
         harness: where it ran.
+        inputs: what it was given.
         outputs: encoded elements by writing transform.
         timers: encoded timers that were set or cleared, by step and family, in order.
         residuals: ``DelayedBundleApplication``, what sources have left to do.
@@ -71,6 +72,7 @@ class BundleResult:
 
     number: str
     harness: Harness
+    inputs: Mapping[str, Sequence[bytes]]
     outputs: dict[str, list[bytes]] = field(default_factory=dict)
     timers: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
     residuals: list[Any] = field(default_factory=list)
@@ -149,7 +151,7 @@ class Harness:
             stream.close()
 
     def _receive(self, number: str, bundle: Bundle, future: Any) -> BundleResult:
-        result = BundleResult(number, self)
+        result = BundleResult(number, self, bundle.inputs)
         expected = [*bundle.outputs, *bundle.timers]
 
         def has_failed() -> bool:

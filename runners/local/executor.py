@@ -84,7 +84,7 @@ class Executor:
         self._nodes = _in_order(graph)
         self._watermarks = Watermarks(_producers(graph))
         self._results: list[BundleResult] = []
-        self._open = self._changed = False
+        self._open = self._changed = self._crowded = False
         self.totals = Totals()
         self.epoch = 0
         self._reload()
@@ -234,8 +234,8 @@ class Executor:
     def _work(self) -> bool:
         """Run bundles until nothing is ready or the epoch is long enough."""
         started_s = time.monotonic()
-        worked = False
-        while True:
+        worked = self._crowded = False
+        while not self._crowded:
             if self._run_last_ready():
                 worked = True
                 if time.monotonic() - started_s > EPOCH_S:
@@ -245,6 +245,7 @@ class Executor:
                 worked = True
             else:
                 return worked
+        return True
 
     def _run_last_ready(self) -> bool:
         """Run the stage that is ready and farthest down: what waits stays little."""
@@ -309,7 +310,7 @@ class Executor:
             self._changed |= bool(timers) or not result.residuals
             with self._guard:
                 self._route(stage, result)
-                self._keep_residuals(stage, result, pieces, hold_us)
+                self._keep_residuals(stage, result, hold_us)
         with self._guard:
             for items in inputs.values():
                 self._pending.discard(items)
@@ -340,13 +341,7 @@ class Executor:
                 lateness_us=side_input.lateness_us,
             )  # fmt: skip
 
-    def _keep_residuals(
-        self,
-        stage: StageNode,
-        result: BundleResult,
-        pieces: Mapping[str, list[bytes]],
-        hold_us: int,
-    ) -> None:
+    def _keep_residuals(self, stage: StageNode, result: BundleResult, hold_us: int) -> None:
         """Let what a source has left to do wait for a later epoch."""
         for residual in result.residuals:
             application = residual.application
@@ -362,7 +357,8 @@ class Executor:
         for split in result.splits:
             port = stage.ports[split.transform]
             coder = self._graph.coder_of(stage, split.transform)
-            rest = from_index(b"".join(pieces[split.transform]), coder, split.first_residual)
+            given = b"".join(result.inputs[split.transform])
+            rest = from_index(given, coder, split.first_residual)
             if rest:
                 self._pending.add(port.name, Chunk(rest, hold_us), self.epoch + 1)
 
@@ -448,7 +444,8 @@ class Executor:
     def _advance_group(self, node: GroupNode) -> bool:
         grouping = self._groups[node.buffer]
         input_us = self._watermarks.of_buffer(_input_of(node.buffer))
-        grouping.advance(input_us, self._clock.now_us())
+        # More panes than memory should hold: they are stored before the next ones fire.
+        self._crowded |= grouping.advance(input_us, self._clock.now_us())
         panes = grouping.take()
         for pane in panes:
             for port in self._graph.readers.get(node.buffer, ()):
