@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pipelines.interrupt import Interrupted, interruptible
+from pipelines.interrupt import Interrupted, interruptible, stoppable
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -43,3 +43,59 @@ def test_handlers_are_restored() -> None:
     with interruptible():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_signal_is_a_request(number: int) -> None:
+    """Where there is something to stop in order, the signal's name is passed on, once."""
+    requests: list[str] = []
+    with stoppable() as stopping:
+        stopping.by(requests.append)
+        os.kill(os.getpid(), number)
+    assert requests == [signal.Signals(number).name]
+
+
+def test_signal_before_there_is_a_job() -> None:
+    """Until there is something to stop, a signal is an interrupt."""
+    with pytest.raises(Interrupted), stoppable():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    "numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)]
+)
+def test_second_signal_ends_the_process(numbers: tuple[signal.Signals, signal.Signals]) -> None:
+    """Who asks twice doesn't want to wait: the process ends by the second signal."""
+    child = os.fork()
+    if child == 0:
+        with stoppable() as stopping:
+            stopping.by(lambda name: None)
+            for number in numbers:
+                os.kill(os.getpid(), number)
+            os._exit(99)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == numbers[1]
+
+
+def test_requests_end_with_the_block() -> None:
+    """After the block, signals mean what they meant before."""
+    before = signal.getsignal(signal.SIGINT)
+    with stoppable():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_outside_the_main_thread_nothing_is_handled() -> None:
+    """A thread can't handle signals; the block runs all the same."""
+    ran: list[bool] = []
+
+    def work() -> None:
+        with stoppable() as stopping:
+            stopping.by(lambda name: None)
+            ran.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert ran == [True]

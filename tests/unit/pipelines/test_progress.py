@@ -1,8 +1,12 @@
 """Progress: what a run shows while it works."""
 
 import io
+import logging
+from collections.abc import Mapping
 
-from pipelines.progress import Progress, line
+import pytest
+
+from pipelines.progress import RATE_S, Display, JobLine, Progress, job_line, line
 from transforms import metrics
 
 
@@ -39,3 +43,85 @@ def test_terminal_codes_stay_out_of_a_file() -> None:
     with Progress(stream):
         metrics.MESSAGES_READ.inc(1)
     assert stream.getvalue() == ""
+
+
+class Job:
+    """A job whose numbers and clock are set by the test."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, int] = {}
+        self.watermark_us: int | None = None
+        self.now_s = 1_700_000_000.0
+        self.line = JobLine(self.progress, lambda: self.now_s)
+
+    def progress(self) -> tuple[Mapping[str, int], int, int | None]:
+        return dict(self.totals), 7, self.watermark_us
+
+    def read(self, number: int, elapsed_s: float) -> str:
+        """Let time pass in which messages are read; return the line at its end."""
+        self.now_s += elapsed_s
+        self.totals["messages_read"] = self.totals.get("messages_read", 0) + number
+        return self.line.live()
+
+
+def test_line_of_a_job_tells_how_far_it_is() -> None:
+    """The line of a job without end has the counts, the epoch and the watermark."""
+    totals = {"messages_read": 12_345, "rows_written": 12_000, "duplicates": 3, "dead_letters": 2}
+    text = job_line(totals, 42, "watermark 0.3 s ago", 4_938.0)
+    assert text == (
+        "12,345 read  4,938/s  12,000 written  3 dup  2 dead  epoch 42  watermark 0.3 s ago"
+    )
+
+
+def test_rate_of_a_job_is_that_of_the_last_seconds() -> None:
+    """What was read long ago, or before a restart, is not in the rate."""
+    job = Job()
+    assert "  0/s  " in job.read(1_000_000, 1.0)
+    for _ in range(10):
+        text = job.read(100, 1.0)
+    assert "  100/s  " in text
+    for _ in range(int(RATE_S) + 1):
+        text = job.read(0, 1.0)
+    assert "  0/s  " in text
+
+
+def test_memory_of_the_rate_is_bounded() -> None:
+    """A job that is watched for long keeps no more than the last seconds."""
+    job = Job()
+    for _ in range(1_000):
+        job.read(1, 0.25)
+    assert len(job.line._reads) <= RATE_S / 0.25 + 2
+
+
+def test_watermark_is_an_age_or_a_date() -> None:
+    """Live data are told by their delay, a replay by its date, and nothing by nothing."""
+    job = Job()
+    assert job.line.live().endswith("epoch 7")
+    job.watermark_us = int((job.now_s - 1.25) * 1e6)
+    assert job.line.live().endswith("watermark 1.2 s ago")
+    job.watermark_us = int((job.now_s + 60) * 1e6)
+    assert job.line.live().endswith("watermark 0.0 s ago")
+    job.watermark_us = 1_357_035_300_000_000
+    assert job.line.live().endswith("watermark 2013-01-01 10:15")
+    job.watermark_us = -86_400_000_000
+    assert job.line.live().endswith("watermark 1969-12-31 00:00")
+
+
+def test_log_is_silent_while_nothing_happens() -> None:
+    """A job that idles adds no lines to a log, but says at its end how far it came."""
+    job = Job()
+    job.read(1, 1.0)
+    assert job.line.log() is not None
+    job.now_s += 3_600
+    job.watermark_us = int(job.now_s * 1e6)
+    assert job.line.log() is None
+    assert job.line.log(True) is not None
+    job.read(1, 1.0)
+    assert job.line.log() is not None
+
+
+def test_display_ends_with_the_last_line(caplog: pytest.LogCaptureFixture) -> None:
+    """However short a run is, its last line is shown."""
+    with caplog.at_level(logging.INFO), Display(lambda last: f"last: {last}", stream=io.StringIO()):
+        pass
+    assert caplog.messages == ["last: True"]
