@@ -31,6 +31,7 @@ WINDOWS = [IntervalWindow(0, 10), IntervalWindow(10, 20)]
 KEYS = st.sampled_from(["", "k", "kk"])
 TAGS = st.sampled_from(["", "k", "t"])
 TIMES = st.integers(0, 25)
+AFTER_ALL_S = 1_000
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,13 @@ class Model:
             if (DOMAINS[name.family], times[0]) == first[name.window, name.key]
         }
 
-    def over(self, watermark_s: int) -> set[Any]:
-        """Return the windows that are over."""
-        awaited = {n.window for n in self.timers if DOMAINS[n.family] == EVENT_TIME}
-        ended = {window for window in self.touched if int(window.end) + 2 <= watermark_s}
-        return ended - awaited
+    def ended(self, watermark_s: int) -> set[Any]:
+        """Return the windows whose time is over."""
+        return {window for window in self.touched if int(window.end) + 2 <= watermark_s}
+
+    def awaited(self) -> set[Any]:
+        """Return the windows that event-time timers keep."""
+        return {name.window for name in self.timers if DOMAINS[name.family] == EVENT_TIME}
 
 
 class TimersAgainstDict(RuleBasedStateMachine):
@@ -82,6 +85,7 @@ class TimersAgainstDict(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.mkdtemp()
         self.model = self.committed = Model({}, frozenset())
+        self.kept: set[Any] = set()
         self.open()
 
     def open(self) -> None:
@@ -140,12 +144,16 @@ class TimersAgainstDict(RuleBasedStateMachine):
         left = {n: times for n, times in self.model.timers.items() if n not in names}
         self.model = replace(self.model, timers=left)
 
-    @rule(watermark_s=TIMES)
+    @rule(watermark_s=TIMES | st.just(AFTER_ALL_S))
     def expire(self, watermark_s: int) -> None:
-        """Windows end."""
-        over = self.model.over(watermark_s)
+        """Windows end. One that was kept for a timer stays until that timer's time at most."""
+        ended, awaited = self.model.ended(watermark_s), self.model.awaited()
         expired = self.expiry.expire(STEP, watermark_s * S)
-        assert sorted(expired) == sorted(map(FIXED.encode, over))
+        over = {FIXED.decode(window) for window in expired}
+        assert len(over) == len(expired)
+        assert over <= ended - awaited
+        assert ended - awaited - over <= (self.kept if watermark_s < AFTER_ALL_S else set())
+        self.kept |= ended & awaited
         left = {n: times for n, times in self.model.timers.items() if n.window not in over}
         self.model = Model(left, self.model.touched - over)
 
@@ -196,4 +204,4 @@ class TimersAgainstDict(RuleBasedStateMachine):
 
 
 TestTimersAgainstDict = TimersAgainstDict.TestCase
-TestTimersAgainstDict.settings = settings(max_examples=100, stateful_step_count=40)
+TestTimersAgainstDict.settings = settings(max_examples=150, stateful_step_count=40)
