@@ -355,7 +355,7 @@ def test_a_child_that_outlives_a_killed_process_holds_nothing(tmp_path: Path) ->
     code = (
         "import os, sys; from runners.local.store import Store;"
         "store = Store.open(sys.argv[1]); child = os.fork();"
-        "print('child' if child else 'forked', flush=True); sys.stdin.read()"
+        "os.write(1, b'forked\\n' if child else b'child\\n'); sys.stdin.read()"
     )
     with python("-c", code, str(tmp_path), stdin=-1, stdout=-1) as parent:
         assert parent.stdout is not None
