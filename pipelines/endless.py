@@ -13,7 +13,7 @@ from apache_beam.runners.runner import PipelineState
 
 from connectors.job import JobOptions
 from pipelines.interrupt import stoppable
-from pipelines.progress import Display, JobLine
+from pipelines.progress import Display, JobLine, ProgressOptions
 from runners.local import LocalRunner
 from runners.local.options import LocalOptions, Settings, settings
 from runners.local.result import LocalResult
@@ -60,6 +60,7 @@ def run_endless(
         Exception: what a step raised.
     """
     chosen = _chosen(options, job_name)
+    log_every_s = options.view_as(ProgressOptions).log_every_s
     with stoppable() as stopping:
         _identify(options, chosen)
         pipeline = beam.Pipeline(runner=LocalRunner(), options=options)
@@ -67,7 +68,7 @@ def run_endless(
         with _quiet():
             result = pipeline.run()
             stopping.by(lambda signal: _stop(result, chosen, signal))
-            with _display(result):
+            with _display(result, log_every_s):
                 _wait(result, chosen, max_seconds)
     _tell(result, chosen)
     return result
@@ -120,7 +121,7 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _display(result: LocalResult) -> Display:
+def _display(result: LocalResult, log_every_s: float) -> Display:
     def progress() -> tuple[Mapping[str, int], int, int | None]:
         found = result.progress()
         ours = {
@@ -129,7 +130,7 @@ def _display(result: LocalResult) -> Display:
         return ours, found.epoch, found.watermark_us
 
     line = JobLine(progress)
-    return Display(line.live, line.log)
+    return Display(line.live, line.log, log_every_s=log_every_s)
 
 
 def _tell(result: LocalResult, chosen: Settings) -> None:

@@ -34,7 +34,7 @@ from connectors.run import Limits, Run
 from pipelines.endless import is_local, run_endless
 from pipelines.interrupt import Interrupted, interruptible, uninterrupted
 from pipelines.params import Parser, help_text, parse_flags, specs
-from pipelines.progress import Progress
+from pipelines.progress import Progress, ProgressOptions
 from runners import direct
 from runners.local.errors import (
     LocalRunnerError,
@@ -44,6 +44,7 @@ from runners.local.errors import (
     StoreVersion,
 )
 from runners.local.failure import explain
+from runners.local.options import LocalOptions
 from transforms import errors
 
 __all__ = ["beam_parser", "main", "run_bounded", "status"]
@@ -68,6 +69,18 @@ def main(module_name: str) -> NoReturn:
     sys.exit(status(importlib.import_module(module_name), sys.argv[1:]))
 
 
+def _others() -> dict[str, Parser]:
+    """Return the flags beside a pipeline's own that are worth a place in its help."""
+    headings = {
+        "Local runner (--runner=local, which needs --state_dir)": LocalOptions,
+        "Progress": ProgressOptions,
+    }
+    parsers = {heading: Parser() for heading in headings}
+    for heading, options_class in headings.items():
+        options_class._add_argparse_args(parsers[heading])
+    return parsers
+
+
 class StepError(errors.PermanentError):
     """A step raised something that is none of our errors, with its traceback in text."""
 
@@ -87,7 +100,7 @@ class _Stderr(io.TextIOBase):
 def status(module: ModuleType, argv: Sequence[str]) -> int:
     """Run a pipeline module with a command line; return the exit code."""
     if {"--help", "-h"} & set(argv):
-        print(help_text(module.Params, module.__name__, module.__doc__ or ""))
+        print(help_text(module.Params, module.__name__, module.__doc__ or "", _others()))
         return 0
     try:
         _launch(module, argv)
@@ -164,7 +177,8 @@ def run_bounded(
     Raises:
         HeadraceError: what a step raised, or a PermanentError with the step's traceback.
     """
-    with Progress() as progress, Run(limits or Limits()) as run:
+    log_every_s = PipelineOptions(list(beam_argv)).view_as(ProgressOptions).log_every_s
+    with Progress(log_every_s=log_every_s) as progress, Run(limits or Limits()) as run:
         with interruptible():
             options = PipelineOptions([*beam_argv, *run.options()])
             pipeline = beam.Pipeline(runner=direct.bounded_runner(), options=options)

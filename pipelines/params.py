@@ -202,8 +202,20 @@ def _unknown(argument: str, flags: Sequence[str]) -> ConfigError:
     return ConfigError(flag, value or None, "is not a known flag", fix)
 
 
-def help_text(params_class: type, program: str, about: str) -> str:
-    """Return the help page: usage, then the parameters by group with rule and default."""
+def help_text(
+    params_class: type,
+    program: str,
+    about: str,
+    others: Mapping[str, argparse.ArgumentParser] | None = None,
+) -> str:
+    """Return the help page: usage, then the parameters by group with rule and default.
+
+    Args:
+        params_class: the pipeline's Params.
+        program: the module that is started.
+        about: what it does.
+        others: parsers of further flags that are worth a place, by heading.
+    """
     groups: dict[str, list[Spec]] = {}
     for spec in specs(params_class):
         groups.setdefault(spec.group, []).append(spec)
@@ -212,6 +224,11 @@ def help_text(params_class: type, program: str, about: str) -> str:
         lines += ["", f"{group}:"]
         for spec in members:
             lines += _help_entry(spec)
+    for heading, parser in (others or {}).items():
+        lines += ["", f"{heading}:"]
+        for action in parser._actions:
+            flag = " ".join([*action.option_strings, str(action.metavar or "")]).rstrip()
+            lines += [f"  {flag}", *_wrapped(action.help or "")]
     return "\n".join(lines)
 
 
@@ -221,5 +238,8 @@ def _help_entry(spec: Spec) -> list[str]:
     notes.append(f"example: {spec.example}" if spec.example else "")
     note = "; ".join(filter(None, notes))
     text = f"{spec.help} ({note})" if note else spec.help
-    wrapped = textwrap.wrap(text, width=88, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    return [f"  {spec.flag} {spec.kind.name}", *wrapped]
+    return [f"  {spec.flag} {spec.kind.name}", *_wrapped(text)]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, width=88, initial_indent=" " * 6, subsequent_indent=" " * 6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import logging
 import sys
@@ -12,21 +13,40 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TextIO
 
+from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.live import Live
 
 from transforms import metrics
+from transforms.duration import parse_duration
 
-__all__ = ["Display", "JobLine", "Progress", "job_line", "line"]
+__all__ = ["Display", "JobLine", "Progress", "ProgressOptions", "job_line", "line"]
 
 _log = logging.getLogger("headrace")
 
 LIVE_INTERVAL_S = 0.25
-LOG_INTERVAL_S = 10.0
 RATE_S = 5.0
 """The rate of a job without end is that of the last seconds."""
 AGE_MAX_S = 86_400
 """A watermark that is older is that of a replay: its date says more than its age."""
+
+
+class ProgressOptions(PipelineOptions):
+    """How progress is shown."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--log_every",
+            default="10s",
+            metavar="DURATION",
+            help="How often progress is logged where the output is no terminal. Default: 10s.",
+        )
+
+    @property
+    def log_every_s(self) -> float:
+        """The interval in seconds; a ConfigError if it is none."""
+        return parse_duration(self.log_every, "--log_every")
 
 
 def line(totals: Mapping[str, int], elapsed_s: float, rate: float) -> str:
@@ -73,6 +93,7 @@ class Display:
     Args:
         live: returns the line for a terminal; it is given True at the last time.
         log: returns the line for a log, None if there is nothing new; by default as ``live``.
+        log_every_s: how often there is a line in a log.
         stream: where to show it.
     """
 
@@ -80,9 +101,12 @@ class Display:
         self,
         live: Callable[[bool], str],
         log: Callable[[bool], str | None] | None = None,
+        *,
+        log_every_s: float = 10.0,
         stream: TextIO = sys.stderr,
     ) -> None:
         self._live = live
+        self._log_every_s = log_every_s
         self._log = log or live
         self._console = Console(file=stream, highlight=False)
         self._stop = threading.Event()
@@ -106,7 +130,7 @@ class Display:
             with Live(console=self._console, refresh_per_second=4) as live:
                 self._repeat(LIVE_INTERVAL_S, self._live, live.update)
         else:
-            self._repeat(LOG_INTERVAL_S, self._log, _log.info)
+            self._repeat(self._log_every_s, self._log, _log.info)
 
     def _repeat(
         self,
@@ -125,10 +149,10 @@ class Display:
 class Progress:
     """Watch the metrics of this process and show them until the context is left."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, stream: TextIO = sys.stderr, log_every_s: float = 10.0) -> None:
         self.totals: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._display = Display(self._text, stream=stream)
+        self._display = Display(self._text, log_every_s=log_every_s, stream=stream)
         self._rate = 0.0
         self._read = 0
         self._began_s = self._last_s = time.monotonic()

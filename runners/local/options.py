@@ -42,25 +42,29 @@ class LocalOptions(PipelineOptions):
         parser.add_argument(
             "--state_dir",
             default=None,
-            help="Local runner: folder of the durable state. A job that starts again with the same "
+            metavar="FOLDER",
+            help="Folder of the durable state. A job that starts again with the same "
             "name and folder goes on where it stopped. Default: a temporary folder, and nothing "
             "survives the process.",
         )
         parser.add_argument(
             "--on_stop",
             default="suspend",
-            help="Local runner: what a request to stop does. 'suspend' keeps open windows in the "
+            metavar="suspend|drain",
+            help="What a request to stop does. 'suspend' keeps open windows in the "
             "state for the next start; 'drain' ends the sources and closes all windows, for good.",
         )
         parser.add_argument(
             "--workers",
             default=1,
-            help="Local runner: processes that execute user code; 1 is this process. Default: 1.",
+            metavar="N",
+            help="Processes that execute user code; 1 is this process. Default: 1.",
         )
         parser.add_argument(
             "--max_attempts",
             default=None,
-            help="Local runner: how often failing work is tried before the job stops. Default: "
+            metavar="N",
+            help="How often failing work is tried before the job stops. Default: "
             f"{ATTEMPTS} with --state_dir, 1 without.",
         )
 

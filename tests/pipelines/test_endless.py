@@ -181,6 +181,7 @@ def test_state_folder_is_required(
         ("--on_stop=no", "error: --on_stop='no': must be suspend or drain"),
         ("--job_name=a/b", "error: --job_name='a/b': must be"),
         ("--max_messages=5", "error: --max_messages=5: ends a run that commits as a whole"),
+        ("--log_every=often", "error: --log_every='often': must be a whole number and a unit"),
         ("--state_dirr=x", "Did you mean --state_dir?"),
     ],
 )

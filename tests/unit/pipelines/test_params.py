@@ -118,6 +118,16 @@ def test_help_lists_every_parameter_with_rule_and_default() -> None:
     assert "Files:" in text
 
 
+def test_help_lists_flags_of_others_under_their_heading() -> None:
+    """Flags that the pipeline does not read itself are told with what they take."""
+    other = Parser()
+    other.add_argument("--folder", metavar="FOLDER", help="Where to put it.")
+    other.add_argument("--quick", action="store_true", help="Hurry.")
+    text = help_text(Params, "pipelines.x", "Do things.", {"Other": other})
+    expected = "Other:\n  --folder FOLDER\n      Where to put it.\n  --quick\n      Hurry."
+    assert text.endswith(expected)
+
+
 def test_bad_default_is_found_when_the_class_is_defined() -> None:
     """A default must obey its own rule."""
     with pytest.raises(ConfigError, match="must be even"):

@@ -6,8 +6,19 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipelines.progress import RATE_S, Display, JobLine, Progress, job_line, line
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines.progress import (
+    RATE_S,
+    Display,
+    JobLine,
+    Progress,
+    ProgressOptions,
+    job_line,
+    line,
+)
 from transforms import metrics
+from transforms.errors import ConfigError
 
 
 def test_line_names_what_a_user_watches() -> None:
@@ -125,3 +136,11 @@ def test_display_ends_with_the_last_line(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.INFO), Display(lambda last: f"last: {last}", stream=io.StringIO()):
         pass
     assert caplog.messages == ["last: True"]
+
+
+def test_log_interval_is_an_option() -> None:
+    """How often there is a line in a log is said on the command line, and checked."""
+    assert PipelineOptions([]).view_as(ProgressOptions).log_every_s == 10.0
+    assert PipelineOptions(["--log_every=500ms"]).view_as(ProgressOptions).log_every_s == 0.5
+    with pytest.raises(ConfigError, match="--log_every='often'"):
+        _ = PipelineOptions(["--log_every=often"]).view_as(ProgressOptions).log_every_s
