@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping
 
 import pytest
-
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.progress import (
