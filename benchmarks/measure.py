@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.child import PHASES
+from benchmarks.processes import cpu_s, members
 
 __all__ = ["EngineError", "Phase", "Usage", "measure"]
 
@@ -69,11 +70,11 @@ def measure(command: Sequence[str], task: dict[str, object], log: Path, limit_s:
         watch = stack.enter_context(_MemoryWatch(tree))
         for word in PHASES:
             _await(process, word, log, limit_s)
-            now, cpu_s = time.perf_counter(), _cpu_s(tree)
-            phases.append(Phase(cpu_s - before_s, now - since))
+            now, used_s = time.perf_counter(), cpu_s(tree)
+            phases.append(Phase(used_s - before_s, now - since))
             if word == "prepared":
                 _touch_memory()
-            before_s, since = cpu_s, time.perf_counter()
+            before_s, since = used_s, time.perf_counter()
             _resume(process)
         startup, preparation, work = phases
         return Usage(startup, preparation, work, watch.bytes_max)
@@ -114,7 +115,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    for member in _members(psutil.Process(process.pid)):
+    for member in members(psutil.Process(process.pid)):
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
     process.wait()
@@ -123,21 +124,6 @@ def _kill(process: subprocess.Popen[str]) -> None:
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
     return lines[-1] if lines else "no message"
-
-
-def _members(tree: psutil.Process) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return [tree, *tree.children(recursive=True)]
-    return []
-
-
-def _cpu_s(tree: psutil.Process) -> float:
-    """Return user and system time of the tree, its ended and awaited members included."""
-    total_s = 0.0
-    for member in _members(tree):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            total_s += sum(member.cpu_times()[:4])  # user, system and those of ended children
-    return total_s
 
 
 class _MemoryWatch(threading.Thread):
@@ -163,7 +149,7 @@ class _MemoryWatch(threading.Thread):
 
     def _rss_bytes(self) -> int:
         total = 0
-        for member in _members(self._tree):
+        for member in members(self._tree):
             with contextlib.suppress(psutil.NoSuchProcess):
                 total += member.memory_info().rss
         return total
