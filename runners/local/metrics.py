@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,28 +14,33 @@ __all__ = ["Totals"]
 class Totals:
     """Sums up Beam's metrics. User metrics survive a restart, the others count from the start.
 
-    Only epochs that were committed count, so that each element is counted once.
+    Only epochs that were committed count, so that each element is counted once. Any thread may
+    read while another one counts.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._infos: list[Any] = []
         self._fresh: list[Any] = []
 
     def load(self, encoded: bytes | None) -> None:
         """Take what ``encode`` has given; None for nothing."""
         container = beam_fn_api_pb2.ProcessBundleProgressResponse.FromString(encoded or b"")
-        self._infos, self._fresh = list(container.monitoring_infos), []
+        with self._lock:
+            self._infos, self._fresh = list(container.monitoring_infos), []
 
     def add(self, infos: Iterable[Any]) -> None:
         """Count what a bundle has reported."""
-        self._fresh.extend(infos)
+        with self._lock:
+            self._fresh.extend(infos)
 
     def infos(self) -> list[Any]:
         """Return one ``MonitoringInfo`` for each metric."""
-        if self._fresh:
-            self._infos = list(monitoring_infos.consolidate([*self._infos, *self._fresh]))
-            self._fresh = []
-        return self._infos
+        with self._lock:
+            if self._fresh:
+                self._infos = list(monitoring_infos.consolidate([*self._infos, *self._fresh]))
+                self._fresh = []
+            return self._infos
 
     def encode(self) -> bytes:
         """Return the user metrics for the store."""
