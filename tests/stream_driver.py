@@ -5,7 +5,6 @@ What the runner would keep on disk is kept as bytes; a crash forgets everything 
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
 
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
@@ -114,8 +113,13 @@ class Driver:
 
     def close(self) -> None:
         """Tear the step down."""
-        with contextlib.suppress(KeyError):
-            self._dofn.teardown()
+        self._dofn.teardown()
+
+    def __enter__(self) -> Driver:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     @property
     def numbers(self) -> list[int]:

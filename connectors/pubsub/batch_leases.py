@@ -27,8 +27,8 @@ BATCH_BYTES_MAX = 16_000_000
 CALL_S = 30.0
 """Time for the server to answer, beside the wait for messages that is asked for."""
 
-CLOSE_S = 1.0
-"""For the answer to a request that is under way; one that waits for messages ends sooner."""
+CLOSE_S = 0.25
+"""For the answer to a request that is under way: one that comes later waits for messages."""
 
 _HEADER_BYTES_LENGTH = 4
 

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 BATCH_ROWS_MAX = 8_192
 """Of one delivery: enough for what Beam costs per element to vanish."""
 OPEN_S = 1.0
-"""How long the open request waits on the server: so late an idle watermark is, and closing."""
+"""How long the open request waits on the server: so late an idle watermark is."""
 ACK_OUTAGE = retry.Backoff(patience_s=10.0)
 """Then the next bundle tries again; it also bounds how long closing takes."""
 RELEASE_OUTAGE = retry.Backoff(patience_s=2.0)
