@@ -71,7 +71,7 @@ def main(module_name: str) -> NoReturn:
 
 def _others() -> dict[str, Parser]:
     """Return the flags beside a pipeline's own that are worth a place in its help."""
-    headings = {
+    headings: dict[str, Any] = {
         "Local runner (--runner=local, which needs --state_dir)": LocalOptions,
         "Progress": ProgressOptions,
     }

@@ -1,0 +1,119 @@
+"""The pipeline of the demo: a process with its own command line, which can be killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from transforms.errors import PermanentError
+
+__all__ = ["Counts", "Job"]
+
+DRAIN_S = 120.0
+LOG_LINES = 15
+
+_COUNTS = re.compile(r"([\d,]+) read .* ([\d,]+) written  ([\d,]+) dup  ([\d,]+) dead")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the pipeline has committed, as the last line of its progress says."""
+
+    read: int = 0
+    written: int = 0
+    duplicates: int = 0
+    dead: int = 0
+
+
+class Job:
+    """A pipeline module in a process, through any number of deaths. A context manager.
+
+    Args:
+        module: importable name.
+        flags: its command line.
+        log: file to which what it says is added.
+    """
+
+    def __init__(self, module: str, flags: Sequence[str], log: Path) -> None:
+        self._arguments = ["-m", module, *flags]
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def command(self) -> str:
+        """The command as one would type it."""
+        return shlex.join(["python", *self._arguments])
+
+    def __enter__(self) -> Job:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start it. It is in a session of its own: Ctrl-C is for the demo, which ends it."""
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *self._arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raise PermanentError with its last words if it has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            raise self._failed()
+
+    def kill(self) -> None:
+        """End it as a power cut would, if it runs: ``kill -9``."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def drain(self) -> None:
+        """Ask it to end, and wait until it has.
+
+        Raises:
+            PermanentError: it did not end, or not in order.
+        """
+        assert self._process is not None  # noqa: S101 - for the type checker: it was started
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            code = self._process.wait(DRAIN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise self._failed() from None
+        if code != 0:
+            raise self._failed()
+        self._process = None
+
+    def counts(self) -> Counts:
+        """Return what the log says last, also of what earlier lives have committed."""
+        found = _COUNTS.findall(_tail(self._log))
+        return Counts(*(int(text.replace(",", "")) for text in found[-1])) if found else Counts()
+
+    def _failed(self) -> PermanentError:
+        lines = _tail(self._log).splitlines()[-LOG_LINES:]
+        return PermanentError("\n".join(["the pipeline did not go on. Its log ends with:", *lines]))
+
+
+def _tail(log: Path, size: int = 65_536) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+        return file.read().decode(errors="replace")
