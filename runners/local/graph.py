@@ -148,6 +148,10 @@ class Graph:
         self.readers: dict[bytes, list[Port]] = defaultdict(list)
         self.side_readers: dict[bytes, list[SideInput]] = defaultdict(list)
         nodes = [self._stage_node(stage) for stage in stages]
+        self._translation.use_state_iterables = False
+        for pcollection in list(self.components.pcollections):
+            if pcollection not in self._translation.data_channel_coders:
+                self._translation.add_data_channel_coder(pcollection)
         # Only now do all coders exist that a PipelineContext must know.
         # The runner never looks into values that a harness reads by need.
         self.context = pipeline_context.PipelineContext(
@@ -206,7 +210,8 @@ class Graph:
             other.unique_name for other in node.transforms if output in other.inputs.values()
         )
         # A drain inserts a truncation before a source; its input is the same port.
-        consumer = consumers[0].replace("/TruncateAndSizeRestriction", "/Process")
+        first = consumers[0] if consumers else "nothing"
+        consumer = first.replace("/TruncateAndSizeRestriction", "/Process")
         if kind == GROUP:
             producer = self.components.transforms[name].unique_name
         else:
@@ -307,12 +312,8 @@ class Graph:
 
         Values of types that the runner need not know stay bytes; windows are the real ones.
         """
-        translation = self._translation
-        translation.use_state_iterables = False
-        if pcollection not in translation.data_channel_coders:
-            translation.add_data_channel_coder(pcollection)
-        coder_id = translation.data_channel_coders[pcollection]
-        safe = self.coder(translation.safe_coders.get(coder_id, coder_id))
+        coder_id = self._translation.data_channel_coders[pcollection]
+        safe = self.coder(self._translation.safe_coders.get(coder_id, coder_id))
         return WindowedValueCoder(safe.wrapped_value_coder, self.coder(coder_id).window_coder)
 
     def coder(self, coder_id: str) -> Any:

@@ -39,7 +39,11 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
     WorkerHandlerManager,
 )
 from apache_beam.runners.worker import sdk_worker, sdk_worker_main
-from apache_beam.runners.worker.bundle_processor import DATA_INPUT_URN, DATA_OUTPUT_URN
+from apache_beam.runners.worker.bundle_processor import (
+    DATA_INPUT_URN,
+    DATA_OUTPUT_URN,
+    IDENTITY_DOFN_URN,
+)
 from apache_beam.runners.worker.data_plane import BeamFnDataServicer
 from apache_beam.runners.worker.log_handler import LOGENTRY_TO_LOG_LEVEL_MAP
 from apache_beam.transforms.trigger import (
@@ -52,6 +56,7 @@ __all__ = [
     "DATA_INPUT_URN",
     "DATA_OUTPUT_URN",
     "ENCODED_IMPULSE_VALUE",
+    "IDENTITY_DOFN_URN",
     "LOGENTRY_TO_LOG_LEVEL_MAP",
     "AfterSynchronizedProcessingTime",
     "BeamFnControlServicer",

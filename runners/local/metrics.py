@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from runners.local.internals import FnApiMetrics, beam_fn_api_pb2, monitoring_infos
+from apache_beam.metrics.cells import BoundedTrieData
+
+from runners.local.internals import (
+    FnApiMetrics,
+    beam_fn_api_pb2,
+    coders,
+    metrics_pb2,
+    monitoring_infos,
+)
 
 __all__ = ["Totals"]
 
@@ -35,10 +43,10 @@ class Totals:
             self._fresh.extend(infos)
 
     def infos(self) -> list[Any]:
-        """Return one ``MonitoringInfo`` for each metric."""
+        """Return one ``MonitoringInfo`` for each metric of a step."""
         with self._lock:
             if self._fresh:
-                self._infos = list(monitoring_infos.consolidate([*self._infos, *self._fresh]))
+                self._infos = _consolidated([*self._infos, *self._fresh])
                 self._fresh = []
             return self._infos
 
@@ -51,3 +59,41 @@ class Totals:
     def query(self, *, user_only: bool) -> Any:
         """Return the metrics as Beam's ``MetricResults``."""
         return FnApiMetrics({"": self.infos()}, user_metrics_only=user_only)
+
+
+def _consolidated(infos: Iterable[Any]) -> list[Any]:
+    """Return one info for each metric, step and set of labels.
+
+    Beam's ``consolidate`` adds up counters and distributions only; of the other kinds it keeps
+    whatever each bundle has reported.
+    """
+    kept: dict[Any, Any] = {}
+    for info in monitoring_infos.consolidate(infos):
+        key = monitoring_infos.to_key(info)
+        if key in kept and info.type in _MERGED:
+            merged = metrics_pb2.MonitoringInfo()
+            merged.CopyFrom(info)
+            merged.payload = _MERGED[info.type](kept[key].payload, info.payload)
+            kept[key] = merged
+        else:
+            kept[key] = info  # the latest value of a gauge, or of a measurement
+    return list(kept.values())
+
+
+def _merge_string_sets(one: bytes, other: bytes) -> bytes:
+    return bytes(_STRINGS.encode(sorted({*_STRINGS.decode(one), *_STRINGS.decode(other)})))
+
+
+def _merge_bounded_tries(one: bytes, other: bytes) -> bytes:
+    first, second = (
+        BoundedTrieData.from_proto(metrics_pb2.BoundedTrie.FromString(each))
+        for each in (one, other)
+    )
+    return bytes(first.combine(second).to_proto().SerializeToString())
+
+
+_STRINGS = coders.IterableCoder(coders.StrUtf8Coder())
+_MERGED: dict[str, Callable[[bytes, bytes], bytes]] = {
+    monitoring_infos.STRING_SET_TYPE: _merge_string_sets,
+    monitoring_infos.BOUNDED_TRIE_TYPE: _merge_bounded_tries,
+}

@@ -1,8 +1,8 @@
 """When an element may be processed: as soon as its side inputs are there.
 
 An element of the main input waits until the window of each side input that it maps to is ready:
-the watermark of the side input has passed the window's end, or, if the side input has triggers
-that fire before that, something has arrived for the window.
+the watermark of the side input has passed the window's end. The global window has no end that a
+stream comes to: there it is enough that something has arrived, if a trigger fires before the end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from apache_beam.transforms.trigger import DefaultTrigger
+from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from runners.local.elements import each
@@ -39,8 +40,9 @@ def is_ready(
     target = side_input.mapping(window)
     if watermark_us > target.max_timestamp().micros:
         return True
+    endless = isinstance(target, GlobalWindow)
     fires_early = not isinstance(side_input.windowing.triggerfn, DefaultTrigger)
-    return fires_early and has_elements(side_input, target)
+    return endless and fires_early and has_elements(side_input, target)
 
 
 def separate(

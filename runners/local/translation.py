@@ -18,6 +18,7 @@ from typing import Any
 from runners.local.internals import (
     DATA_INPUT_URN,
     DATA_OUTPUT_URN,
+    IDENTITY_DOFN_URN,
     beam_runner_api_pb2,
     common_urns,
     merge_common_environments,
@@ -62,6 +63,7 @@ def translate(pipeline: Any, *, drain: bool) -> tuple[Any, list[Any]]:
         translations.annotate_downstream_side_inputs,
         translations.annotate_stateful_dofns_as_roots,
         translations.fix_side_input_pcoll_coders,
+        _expand_exact_combiners,
         translations.pack_combiners,
         translations.lift_combiners,
         translations.expand_sdf,
@@ -91,7 +93,32 @@ def translate(pipeline: Any, *, drain: bool) -> tuple[Any, list[Any]]:
     )
 
 
+def _expand_exact_combiners(stages: Iterable[Any], context: Any) -> Iterator[Any]:
+    """Keep a combiner in one piece where the earliest timestamp of a pane counts.
+
+    A lifted one gives to all that it combines the earliest timestamp, also of late elements: then
+    the pane can't have that of the earliest element that was in time.
+    """
+    components = context.components
+    for stage in stages:
+        transform = stage.transforms[0]
+        combines = transform.spec.urn == common_urns.composites.COMBINE_PER_KEY.urn
+        if combines and _outputs_at_earliest(transform, components):
+            yield from translations.leaf_transform_stages(
+                transform.subtransforms, components, parent=stage.name
+            )
+        else:
+            yield stage
+
+
+def _outputs_at_earliest(transform: Any, components: Any) -> bool:
+    source = components.pcollections[next(iter(transform.inputs.values()))]
+    strategy = components.windowing_strategies[source.windowing_strategy_id]
+    return bool(strategy.output_time == beam_runner_api_pb2.OutputTime.EARLIEST_IN_PANE)
+
+
 def _expand_reshuffles(stages: Iterable[Any], context: Any) -> Iterator[Any]:
+    pcollections = context.components.pcollections
     for stage in stages:
         transform = stage.transforms[0]
         if transform.spec.urn != _RESHUFFLE_URN:
@@ -99,9 +126,10 @@ def _expand_reshuffles(stages: Iterable[Any], context: Any) -> Iterator[Any]:
             continue
         output = translations.only_element(transform.outputs.values())
         source = _main_input(transform, output, context)
-        # What is read is what was written, byte for byte: both sides must agree on the coder.
-        pcollections = context.components.pcollections
-        pcollections[output].coder_id = pcollections[source].coder_id
+        if pcollections[source].coder_id != pcollections[output].coder_id:
+            # What is read is what was written, byte for byte.
+            transcode, source = _transcode(stage, source, output, context)
+            yield transcode
         for pcollection in (source, output):
             context.length_prefix_pcoll_coders(pcollection)
         buffer = translations.create_buffer_id(transform.unique_name, kind=STABLE)
@@ -113,6 +141,32 @@ def _expand_reshuffles(stages: Iterable[Any], context: Any) -> Iterator[Any]:
             f"{transform.unique_name}/Read", stage, DATA_INPUT_URN, buffer,
             outputs={"out": output}, follows=frozenset([write]),
         )  # fmt: skip
+
+
+def _transcode(stage: Any, source: str, output: str, context: Any) -> tuple[Any, str]:
+    """Return a stage that encodes elements anew, and the PCollection that it gives."""
+    pcollections = context.components.pcollections
+    name = f"{stage.transforms[0].unique_name}/Transcode"
+    transcoded = translations.unique_name(pcollections, f"{name}/out")
+    pcollections[transcoded].CopyFrom(pcollections[source])
+    pcollections[transcoded].unique_name = transcoded
+    pcollections[transcoded].coder_id = pcollections[output].coder_id
+    transform = beam_runner_api_pb2.PTransform(
+        unique_name=name,
+        inputs={"in": source},
+        outputs={"out": transcoded},
+        spec=beam_runner_api_pb2.FunctionSpec(urn=IDENTITY_DOFN_URN),
+        environment_id=_environment(source, context),
+    )
+    return translations.Stage(name, [transform], frozenset(), stage.must_follow), transcoded
+
+
+def _environment(pcollection: str, context: Any) -> str:
+    """Return the environment of the step that gives a PCollection."""
+    for transform in context.components.transforms.values():
+        if pcollection in transform.outputs.values() and transform.environment_id:
+            return str(transform.environment_id)
+    return str(next(iter(context.components.environments)))
 
 
 def _main_input(transform: Any, output: str, context: Any) -> str:
