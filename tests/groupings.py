@@ -48,10 +48,13 @@ class Feed:
         windowing: of the grouping.
         store: where its state is.
         value_coder: of the values; integers unless said otherwise.
+        batch: the input is bounded.
     """
 
-    def __init__(self, windowing: Windowing, store: Store, value_coder: Any = None) -> None:
-        self.windowing, self.store = windowing, store
+    def __init__(
+        self, windowing: Windowing, store: Store, value_coder: Any = None, *, batch: bool = False
+    ) -> None:
+        self.windowing, self.batch = windowing, batch
         self.watermark_us, self.now_us = MIN_TIMESTAMP.micros, 0
         value_coder = value_coder or VarIntCoder()
         windows = windowing.windowfn.get_window_coder()
@@ -72,6 +75,7 @@ class Feed:
             self.output_coder,
             store,
             lambda: Timestamp(micros=self.now_us),
+            batch=self.batch,
         )
 
     def windowed(self, key: str, value: Any, time: Any) -> WindowedValue:
@@ -190,7 +194,7 @@ class Pulling(NonMergingWindowFn):
         return [IntervalWindow(start, start + 10)]
 
     def merge(self, merge_context: Any) -> None:
-        windows = sorted(merge_context.windows, key=lambda window: window.start)
+        windows = sorted(merge_context.windows, key=lambda window: (window.start, window.end))
         while len(windows) >= 3:
             row, windows = windows[:3], windows[3:]
             if all(a.end == b.start for a, b in pairwise(row)):

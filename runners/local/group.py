@@ -7,6 +7,7 @@ from struct import Struct
 
 import msgspec
 
+from runners.local.keys import join
 from runners.local.panes import lend, retire
 from runners.local.store import Bag, Store
 
@@ -75,7 +76,7 @@ class Values:
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
-        self._prefix = b"g" + name.encode() + b"\0"
+        self._prefix = b"g" + join(name.encode())
         self._counter = f"cells:{name}"
         self._last: int | None = None
 

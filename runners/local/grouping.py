@@ -13,7 +13,7 @@ from typing import Any
 from apache_beam.coders import WindowedValueCoder
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode, DataLossReason
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import PaneInfoTiming
 
 from runners.local.arrivals import Arrivals, Arrived, Element, by_window
@@ -27,6 +27,7 @@ from runners.local.windows import OutputTime, Window, Windows, whole_millis
 
 __all__ = ["Grouping", "values_of"]
 
+_MIN_US = int(MIN_TIMESTAMP.micros)
 _DUE_ROWS = 1_000
 _CHUNKS_MAX = 64
 _REMEMBERED_MAX = 10_000
@@ -52,6 +53,8 @@ class Grouping:
         output_coder: of windowed pairs of a key and the iterable of its values.
         store: where the state is. Calls that change it stand in a transaction.
         now: the processing time.
+        batch: the input is bounded, and nobody waits for panes: a trigger is asked when the
+            watermark has passed its window, and then sees all elements at once.
 
     Attributes:
         dropped: elements dropped since the start or the last ``reload``.
@@ -65,9 +68,11 @@ class Grouping:
         output_coder: WindowedValueCoder,
         store: Store,
         now: Callable[[], Timestamp],
+        *,
+        batch: bool = False,
     ) -> None:
         self.dropped = 0
-        self._store, self._now = store, now
+        self._store, self._now, self._batch = store, now, batch
         self._owner, self._clock_owner = f"group:{name}", f"clock:{name}"
         self._trigger, self._moment = Trigger(windowing.triggerfn), Moment()
         self._windows = Windows(windowing, input_coder.window_coder)
@@ -184,7 +189,8 @@ class Grouping:
         group.unfired += count
         self._moment.state = group.trigger
         self._trigger.on_elements(self._moment, count)
-        self._fire_if_due(key, window, group, on_time=False)
+        if not self._batch:
+            self._fire_if_due(key, window, group, on_time=False)
 
     def _hold(self, window: Window, group: Group, times_us: list[int]) -> None:
         """Set the timestamp of the next pane, and hold the watermark if it is not behind."""
@@ -212,6 +218,11 @@ class Grouping:
         """Fire the pane of the end of the window, and the last one when the window expires."""
         group, (key, window) = self._known(timer), self._split(timer.slot)
         watermark_us = self._moment.watermark_us
+        if self._batch and group.unfired and not group.closed:
+            # First as if the elements had just come, before the watermark unless they are late.
+            self._moment.watermark_us = watermark_us if group.closing_panes else _MIN_US
+            self._fire_if_due(key, window, group, on_time=False)
+            self._moment.watermark_us = watermark_us
         awaited = not group.closed and self._trigger.awaits_end(group.trigger)
         if awaited and watermark_us >= window.end_us:
             self._trigger.end_reached(group.trigger)
@@ -251,11 +262,10 @@ class Grouping:
 
     def _expire(self, key: bytes, window: Window, group: Group) -> None:
         """Fire what no trigger has fired, and remove everything."""
-        if group.unfired and not group.closed:
-            if self._loses:
-                self.dropped += group.unfired
-            else:
-                self._fire(key, window, group, finished=True, on_time=True)
+        if group.closed or self._loses:
+            self.dropped += group.unfired
+        elif group.unfired:
+            self._fire(key, window, group, finished=True, on_time=True)
         self._values.drop(group)
         slot = _slot(key, window)
         if self._merger and (groups := self._cache.get(_prefix(key))):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -40,7 +42,7 @@ from apache_beam.transforms.window import (
 )
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import PaneInfo
-from hypothesis import event, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from runners.local import group
@@ -297,7 +299,6 @@ class Run:
         self.waiting: list[tuple[list[Chunk], Counter[Pane]]] = []
         self.since: list[tuple[str, Any, Counter[Pane]]] = []
         self.committed = self.mark()
-        store.begin()
 
     def mark(self) -> tuple[Any, ...]:
         """Return what a rollback returns to, beside the store."""
@@ -412,23 +413,31 @@ def store() -> Iterator[Store]:
     opened.close()
 
 
+@contextmanager
+def store_in_transaction(store: Store) -> Iterator[None]:
+    """Begin a transaction, and leave an empty store."""
+    store.begin()
+    try:
+        yield
+    finally:
+        store.rollback()
+        store.begin()
+        for table in ("rows", "timers", "named"):
+            store._database.write(f"DELETE FROM {table}")
+        store.commit()
+
+
 def check(run: Steps, store: Store) -> Run:
     """Execute all steps."""
     with (
         mock.patch.object(group, "_INLINE_MAX", run.sizes[0]),
         mock.patch.object(group, "_PANE_INLINE_MAX", run.sizes[1]),
+        store_in_transaction(store),
     ):
         both = Run(run.windowing, store)
-        try:
-            for step in run.steps:
-                both.step(*step)
-            both.finish()
-        finally:
-            store.rollback()
-            store.begin()
-            for table in ("rows", "timers", "named"):
-                store._database.write(f"DELETE FROM {table}")
-            store.commit()
+        for step in run.steps:
+            both.step(*step)
+        both.finish()
     event(f"panes: {min(len(both.panes), 5)}")
     return both
 
@@ -460,3 +469,30 @@ def test_nothing_is_lost(run: Steps, store: Store) -> None:
     assert len(seen) + both.reference.dropped == both.added
     if run.windowing.accumulation_mode == AccumulationMode.DISCARDING:
         assert set(seen.values()) <= {1}
+
+
+@settings(deadline=None)
+@given(
+    windowing=st.builds(
+        Windowing, WINDOWS, trees(LEAVES), MODES, COMBINERS, st.sampled_from([0, 7])
+    ),
+    bundles=st.lists(ELEMENTS, max_size=5),
+)
+def test_batch_fires_as_if_all_came_at_once(
+    windowing: Windowing, bundles: list[list[tuple[str, int]]], store: Store
+) -> None:
+    """However a bounded input is split, panes are as in Beam's batch runners."""
+    # What this function merges depends on what comes together.
+    assume(not isinstance(windowing.windowfn, Pulling))
+    with store_in_transaction(store):
+        feed, reference = Feed(windowing, store, batch=True), Reference(windowing)
+        numbers = count()
+        bundled = [[(key, next(numbers), time) for key, time in bundle] for bundle in bundles]
+        together = [feed.windowed(*element) for bundle in bundled for element in bundle]
+        expected = reference.add(together, MIN_TIMESTAMP) + reference.advance(MAX_TIMESTAMP)
+        assert not [pane for bundle in bundled for pane in feed.add(*bundle)]
+        found = feed.watermark(MAX_TIMESTAMP)
+        assert Counter(p._replace(values=tuple(sorted(p.values))) for p in found) == Counter(
+            expected
+        )
+        assert feed.rows() == 0
