@@ -74,6 +74,7 @@ def _stream(folder: Path, stream: flights.Stream, seconds: float, start: Interru
     with Job("pipelines.pubsub_to_lake", _flags(folder), log) as job:
         console.print(f"[bold]2. Pipeline[/], which says what it does in {log}")
         console.print(f"   {job.command}", style="dim")
+        job.wait_until_ready()
         console.print(
             f"[bold]3. Flights[/] of a year in {seconds:g} s, {stream.published:,} messages: "
             "slightly out of order, 5 % of the events twice, 0.1 % of the payloads corrupt"

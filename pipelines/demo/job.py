@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,12 @@ from transforms.errors import PermanentError
 
 __all__ = ["Counts", "Job"]
 
+START_S = 60.0
 DRAIN_S = 120.0
 LOG_LINES = 15
+LOG_BYTES = 65_536
+
+_READY = "its state is in"
 
 _COUNTS = re.compile(r"([\d,]+) read .* ([\d,]+) written  ([\d,]+) dup  ([\d,]+) dead")
 
@@ -46,6 +50,7 @@ class Job:
         self._arguments = ["-m", module, *flags]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._began = 0
 
     @property
     def command(self) -> str:
@@ -67,12 +72,26 @@ class Job:
     def start(self) -> None:
         """Start it. It is in a session of its own: Ctrl-C is for the demo, which ends it."""
         with self._log.open("a") as log:
+            self._began = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, *self._arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def wait_until_ready(self) -> None:
+        """Wait until it has opened its state; it then reads what was published.
+
+        Raises:
+            PermanentError: it has ended, or takes too long.
+        """
+        end_s = time.monotonic() + START_S
+        while _READY not in _text(self._log, self._began):
+            self.check()
+            if time.monotonic() > end_s:
+                raise self._failed()
+            time.sleep(0.1)
 
     def check(self) -> None:
         """Raise PermanentError with its last words if it has ended by itself."""
@@ -113,7 +132,11 @@ class Job:
         return PermanentError("\n".join(["the pipeline did not go on. Its log ends with:", *lines]))
 
 
-def _tail(log: Path, size: int = 65_536) -> str:
+def _tail(log: Path) -> str:
+    return _text(log, max(0, log.stat().st_size - LOG_BYTES))
+
+
+def _text(log: Path, first: int) -> str:
     with log.open("rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+        file.seek(first)
         return file.read().decode(errors="replace")
