@@ -7,16 +7,22 @@ an input at which elements wait must still be there, and understand what is stor
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
 from runners.local.errors import StateMismatch
-from runners.local.graph import Graph
-from runners.local.internals import coders
+from runners.local.graph import Graph, StageNode
+from runners.local.internals import beam_runner_api_pb2, coders
 from runners.local.store import Store
 from runners.local.translation import par_do_payload
 
 __all__ = ["check", "describe"]
+
+_DOMAINS = {
+    beam_runner_api_pb2.TimeDomain.EVENT_TIME: "event time",
+    beam_runner_api_pb2.TimeDomain.PROCESSING_TIME: "processing time",
+}
 
 _NAME = "graph"
 _INPUT = "input "
@@ -80,11 +86,30 @@ def _steps(graph: Graph) -> Iterator[tuple[str, str]]:
             payload = par_do_payload(transform)
             if payload is not None and transform.unique_name in stage.stateful:
                 states = sorted(
-                    f"{name}: {spec.WhichOneof('spec')}"
-                    for name, spec in payload.state_specs.items()
+                    f"{name}: {_state(graph, spec)}" for name, spec in payload.state_specs.items()
                 )
-                timers = sorted(f"{name}: timer" for name in payload.timer_family_specs)
-                yield f"state {transform.unique_name}", ", ".join([*states, *timers])
+                timers = sorted(
+                    f"{name}: timer in {_DOMAINS[spec.time_domain]}"
+                    for name, spec in payload.timer_family_specs.items()
+                )
+                text = ", ".join([f"keys of {_keys(graph, stage)}", *states, *timers])
+                yield f"state {transform.unique_name}", text
+
+
+def _state(graph: Graph, spec: Any) -> str:
+    kind = spec.WhichOneof("spec")
+    fields = getattr(spec, kind).ListFields()
+    coders_of = [_coder(graph.coder(value)) for field, value in fields if "coder_id" in field.name]
+    return f"{kind} of {' and '.join(coders_of)}"
+
+
+def _keys(graph: Graph, stage: StageNode) -> str:
+    """Return the coder of the keys: each has its state under its encoding."""
+    keys = (
+        graph.coder_of(stage, transform).wrapped_value_coder.key_coder()
+        for transform in stage.ports
+    )
+    return ", ".join(map(_coder, keys))
 
 
 def _coder(coder: coders.Coder) -> str:
