@@ -10,7 +10,7 @@ from connectors.pubsub.admin import create_subscription, create_topic, delete_su
 from connectors.pubsub.outgoing import as_messages
 from connectors.pubsub.publish import Published, Publisher
 from connectors.pubsub.read import Read
-from connectors.pubsub.watermark import EventTime, PublishTime
+from connectors.pubsub.watermark import EventTime, PublishTime, Watermark
 from connectors.pubsub.write import Write, Written
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Published",
     "Publisher",
     "Read",
+    "Watermark",
     "Write",
     "Written",
     "as_messages",
