@@ -75,9 +75,16 @@ class _Logging(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):
         yield beam_fn_api_pb2.LogControl()
         for entries in lists:
             for entry in entries.log_entries:
-                file = os.path.basename(entry.log_location.partition(":")[0])
-                logger = logging.getLogger(f"{__name__}.{file.removesuffix('.py')}")
+                logger = logging.getLogger(_logger_name(entry.log_location))
                 logger.log(LOGENTRY_TO_LOG_LEVEL_MAP[entry.severity], "%s", entry.message)
+
+
+def _logger_name(location: str) -> str:
+    """Return the logger of a source file, so that levels set for Beam count for its workers."""
+    parts = location.rpartition(":")[0].removesuffix(".py").split(os.sep)
+    if "apache_beam" in parts:
+        return ".".join(parts[parts.index("apache_beam") :])
+    return f"{__name__}.{parts[-1]}"
 
 
 class ProcessHandler(GrpcWorkerHandler):

@@ -6,6 +6,8 @@ import logging
 import os
 import threading
 
+from apache_beam.options import pipeline_options
+
 from runners.local.failure import reporting
 from runners.local.internals import sdk_worker, sdk_worker_main
 from runners.local.witness import Witness
@@ -20,6 +22,8 @@ def main() -> None:
     sdk_worker.SdkWorker.do_instruction = reporting(sdk_worker.SdkWorker.do_instruction)
     # It warns that no main session was staged; what is pickled here brings along what it needs.
     logging.getLogger(sdk_worker_main.__name__).setLevel(logging.ERROR)
+    # It warns of options that only modules of the main program define.
+    logging.getLogger(pipeline_options.__name__).setLevel(logging.ERROR)
     _, harness, _ = sdk_worker_main.create_harness(os.environ)
     harness._bundle_processor_cache.data_sampler = Witness()
     harness.run()
