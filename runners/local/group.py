@@ -80,10 +80,6 @@ class Values:
         self._counter = f"cells:{name}"
         self._last: int | None = None
 
-    def reload(self) -> None:
-        """Forget what was remembered of the store, after a rollback."""
-        self._last = None
-
     def add(self, group: Group, parts: Sequence[bytes | memoryview], count: int) -> None:
         """Add values, encoded and nested; ``parts`` are to be joined."""
         size = sum(map(len, parts))
@@ -171,7 +167,7 @@ class Values:
         return self._prefix + _number_code(number)
 
     def _next_cell(self) -> int:
-        """Return a number that no cell of this grouping has had."""
+        """Return a number that no cell of this grouping has had; a rollback may leave some out."""
         if self._last is None:
             self._last = int(self._store.get(self._counter) or 0)
         self._last += 1

@@ -147,7 +147,6 @@ class Grouping:
         self.dropped = 0
         self._cache.clear()
         self._panes.drop()
-        self._values.reload()
 
     # --- elements -----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 from apache_beam.transforms.window import WindowFn
 
 from runners.local.group import Group, Values
-from runners.local.triggering import Moment, Trigger
+from runners.local.triggering import Trigger
 from runners.local.windows import OutputTime
 
 __all__ = ["Merger"]
@@ -29,7 +29,6 @@ class Merger:
     ) -> None:
         self._windowfn, self._trigger = windowfn, trigger
         self._output_time, self._values = output_time, values
-        self._moment = Moment()
 
     def merge(self, groups: dict[Any, Group], arriving: Iterable[Any]) -> dict[Any, Any]:
         """Merge a key's groups, in place.
@@ -62,10 +61,6 @@ class Merger:
             target.trigger = self._trigger.merge([part.trigger for part in (target, *others)])
         for other in others:
             self._absorb(target, other)
-        self._moment.state, self._moment.end_us = target.trigger, merged.end.micros
-        self._trigger.on_merge(
-            self._moment, end_moved=any(window.end != merged.end for window in windows)
-        )
 
     def _absorb(self, target: Group, other: Group) -> None:
         target.unfired += other.unfired

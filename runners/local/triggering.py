@@ -85,20 +85,14 @@ class Trigger:
         return None
 
     def merge(self, states: Iterable[Sequence[int]]) -> list[int]:
-        """Return what the states of several windows come to when they become one."""
+        """Return what the states of several windows come to when they become one.
+
+        What awaited the end of any of them awaits that of the merged one.
+        """
         merges = self._slots.merges
         return [
             merge(parts) for merge, parts in zip(merges, zip(*states, strict=True), strict=True)
         ]
-
-    def on_merge(self, moment: Moment, *, end_moved: bool) -> None:
-        """Take note that windows became one.
-
-        Args:
-            moment: the merged window, with the state that `merge` returned.
-            end_moved: some of the windows ended at another time than the merged one.
-        """
-        self._root.on_merge(moment, end_moved)
 
     def awaits_end(self, state: Sequence[int]) -> bool:
         """Tell whether the end of the window is to be reported by `end_reached`."""
@@ -149,9 +143,6 @@ class _Node:
         """Take note that the pane is fired; return whether this trigger is finished."""
         raise NotImplementedError
 
-    def on_merge(self, moment: Moment, end_moved: bool, /) -> None:
-        """Take note that windows became one, in the state that is merged already."""
-
     def reset(self, moment: Moment, /) -> None:
         """Begin anew."""
 
@@ -186,9 +177,6 @@ class _EndOfWindow(_Node):
 
     def on_fire(self, _moment: Moment, /) -> bool:
         return False
-
-    def on_merge(self, moment: Moment, _end_moved: bool, /) -> None:
-        moment.state[self._awaits] = 0
 
     def reset(self, moment: Moment, /) -> None:
         moment.state[self._awaits] = 0
@@ -228,15 +216,6 @@ class _AfterWatermark(_Node):
         if self._early:
             self._early.on_fire(moment)
         return False
-
-    def on_merge(self, moment: Moment, end_moved: bool, /) -> None:
-        if late := self._late_node(moment):
-            late.on_merge(moment, end_moved)
-            return
-        if end_moved:
-            moment.state[self._awaits] = 0
-        if self._early:
-            self._early.on_merge(moment, end_moved)
 
     def reset(self, moment: Moment, /) -> None:
         if self._early:
@@ -290,7 +269,6 @@ class _Repeatedly(_Node):
         self._repeated = repeated
         self.on_elements = repeated.on_elements  # type: ignore[method-assign]
         self.should_fire = repeated.should_fire  # type: ignore[method-assign]
-        self.on_merge = repeated.on_merge  # type: ignore[method-assign]
         self.reset = repeated.reset  # type: ignore[method-assign]
 
     def on_fire(self, moment: Moment, /) -> bool:
@@ -315,10 +293,6 @@ class _Together(_Node):
     def on_fire(self, moment: Moment, /) -> bool:
         fired = [node for node in self._nodes if node.should_fire(moment)]
         return self._combine([node.on_fire(moment) for node in fired])
-
-    def on_merge(self, moment: Moment, end_moved: bool, /) -> None:
-        for node in self._nodes:
-            node.on_merge(moment, end_moved)
 
     def reset(self, moment: Moment, /) -> None:
         for node in self._nodes:
@@ -348,10 +322,6 @@ class _AfterEach(_Node):
         if node is not None and node.on_fire(moment):
             moment.state[self._index] += 1
         return moment.state[self._index] == len(self._nodes)
-
-    def on_merge(self, moment: Moment, end_moved: bool, /) -> None:
-        if node := self._node(moment):
-            node.on_merge(moment, end_moved)
 
     def reset(self, moment: Moment, /) -> None:
         moment.state[self._index] = 0

@@ -75,8 +75,9 @@ def presets(leaves: st.SearchStrategy[TriggerFn]) -> st.SearchStrategy[TriggerFn
     repeated = leaves.map(Repeatedly) | st.lists(leaves, min_size=2, max_size=3).map(
         lambda parts: Repeatedly(AfterAny(*parts))
     )
+    both = st.lists(leaves, min_size=2, max_size=2).map(lambda parts: Repeatedly(AfterAll(*parts)))
     around_end = st.builds(AfterWatermark, early=st.none() | leaves, late=st.none() | leaves)
-    return st.just(DefaultTrigger()) | leaves | repeated | around_end
+    return st.just(DefaultTrigger()) | leaves | repeated | both | around_end
 
 
 def trees(leaves: st.SearchStrategy[TriggerFn]) -> st.SearchStrategy[TriggerFn]:

@@ -15,6 +15,7 @@ from apache_beam.transforms import trigger_test
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import (
     AccumulationMode,
+    AfterAll,
     AfterAny,
     AfterCount,
     AfterProcessingTime,
@@ -31,6 +32,7 @@ from apache_beam.transforms.window import (
     IntervalWindow,
     Sessions,
     SlidingWindows,
+    TimestampCombiner,
 )
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming, WindowedValue
@@ -312,6 +314,46 @@ def test_count_or_delay_begins_anew_after_either(feed: Make) -> None:
     assert either.grouping.next_time_us() is None
 
 
+def test_delay_and_count_together(feed: Make) -> None:
+    """A delay that has passed counts when the elements have come, long after its time."""
+    both = feed(
+        GlobalWindows(), Repeatedly(AfterAll(AfterCount(2), AfterProcessingTime(5))), DISCARDING
+    )
+    both.add(("a", 1, 1))
+    assert not both.clock(5)
+    assert both.grouping.next_time_us() is None
+    assert not both.clock(9)
+    assert values(both.add(("a", 2, 1))) == [(1, 2)]
+    assert not both.add(("a", 3, 1), ("a", 4, 1))
+    assert values(both.clock(14)) == [(3, 4)]
+
+
+def test_delay_of_sessions_that_merge(feed: Make) -> None:
+    """The earliest delay of the parts counts; those of the parts are gone."""
+    sessions = feed(Sessions(5), Repeatedly(AfterProcessingTime(10)), DISCARDING)
+    sessions.add(("a", 1, 0))
+    sessions.clock(2)
+    sessions.add(("a", 2, 8))
+    sessions.clock(4)
+    sessions.add(("a", 3, 4))
+    assert sessions.grouping.next_time_us() == 10_000_000
+    assert [sorted(pane) for pane in values(sessions.clock(10))] == [[1, 2, 3]]
+    assert sessions.grouping.next_time_us() is None
+    assert not sessions.clock(20)
+
+
+def test_batch_sees_all_elements_of_a_key_together(feed: Make, store: Store) -> None:
+    """A count that every bundle alone would reach fires once, at the end of the window."""
+    windowing = Windowing(FixedWindows(10), AfterCount(2), DISCARDING)
+    batch = Feed(windowing, store, batch=True)
+    assert not batch.add(("a", 1, 1), ("a", 2, 2)) + batch.add(("a", 3, 3), ("b", 4, 4))
+    assert [(p.values, numbers(p.info)) for p in batch.watermark(MAX_TIMESTAMP)] == [
+        ((1, 2, 3), (EARLY, 0, -1, True))
+    ]
+    assert batch.grouping.dropped == 1
+    assert not batch.rows()
+
+
 def test_watermark_waits_for_the_pane(feed: Make) -> None:
     """The hold lies before the timestamp of the pane as the next stage will read it."""
     fixed = feed(FixedWindows(10), allowed_lateness=100)
@@ -320,6 +362,24 @@ def test_watermark_waits_for_the_pane(feed: Make) -> None:
     assert fixed.grouping.hold_us() == 9_998_999
     fixed.watermark(10)
     assert fixed.grouping.hold_us() == 19_998_999
+
+
+def test_merged_window_holds_what_its_parts_held(feed: Make) -> None:
+    """One part is late and holds nothing, another does, and so does what they become."""
+    sessions = feed(
+        Sessions(5),
+        timestamp_combiner=TimestampCombiner.OUTPUT_AT_EARLIEST,
+        allowed_lateness=100,
+    )
+    sessions.watermark(3)
+    sessions.add(("a", 1, 0))
+    assert sessions.grouping.hold_us() is None
+    sessions.add(("a", 2, 6))
+    assert sessions.grouping.hold_us() == 5_999_999
+    sessions.add(("a", 3, 2))
+    assert sessions.grouping.hold_us() == 5_999_999
+    (pane,) = sessions.watermark(11)
+    assert (pane.window, pane.timestamp) == (IntervalWindow(0, 11), Timestamp(6))
 
 
 def test_late_elements_hold_nothing(feed: Make) -> None:
@@ -380,6 +440,36 @@ def test_accumulating_panes_share_their_values(feed: Make, end: int) -> None:
     assert values(list(growing.decode(in_chunk(second)))) == [(LARGE, b"y")]
     assert values(list(growing.decode(in_chunk(first)))) == [(LARGE,)]
     assert not growing.rows()
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_last_pane_shares_its_values_too(feed: Make) -> None:
+    """A trigger that finishes doesn't take the values from the panes before."""
+    early = feed(
+        FixedWindows(10),
+        AfterWatermark(early=AfterCount(1)),
+        ACCUMULATING,
+        value_coder=BytesCoder(),
+    )
+    early.grouping.add(early.encode([("a", LARGE, 1)]), 0)
+    first = early.grouping.take()
+    early.grouping.advance(Timestamp(10).micros, 0)
+    last = early.grouping.take()
+    assert values(list(early.decode(in_chunk(last)))) == [(LARGE,)]
+    assert values(list(early.decode(in_chunk(first)))) == [(LARGE,)]
+    assert not early.rows()
+
+
+def test_many_rows_move_when_sessions_merge(feed: Make) -> None:
+    """The smaller part is copied page by page, whole."""
+    sessions = feed(Sessions(5), value_coder=BytesCoder())
+    parts = [bytes([65 + i]) * 600_000 for i in range(7)]
+    for i, part in enumerate(parts):
+        assert not sessions.add(("a", part, 0 if i < 3 else 8))
+    assert not sessions.add(("a", b"between", 4))
+    (pane,) = sessions.watermark(13)
+    assert sorted(pane.values) == sorted([*parts, b"between"])
+    assert not sessions.rows()
 
 
 @pytest.mark.usefixtures("small_limits")
