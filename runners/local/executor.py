@@ -17,13 +17,13 @@ from apache_beam.utils.timestamp import Timestamp
 from runners.local.bundles import Bundle, BundleResult
 from runners.local.clock import Clock
 from runners.local.elements import from_index
-from runners.local.graph import Graph, GroupNode, Port, SideInput, StageNode
+from runners.local.gate import Gate
+from runners.local.graph import Graph, GroupNode, Port, StageNode
 from runners.local.grouping import Grouping
 from runners.local.internals import ENCODED_IMPULSE_VALUE, create_OutputStream, proto_utils
 from runners.local.metrics import Totals
 from runners.local.pending import Item, Pending
 from runners.local.progress import Progress, numbers_of
-from runners.local.side_inputs import is_ready, separate
 from runners.local.state import StateService, bag_token
 from runners.local.store import Chunk, Store
 from runners.local.timers import TimerFamily, UserTimers
@@ -83,6 +83,7 @@ class Executor:
         self._timers = UserTimers(store, _families(graph), state.expiry)
         self._nodes = _in_order(graph)
         self._watermarks = Watermarks(_producers(graph))
+        self._gate = Gate(graph, state, self._watermarks)
         self._results: list[BundleResult] = []
         self._open = self._changed = self._crowded = False
         self.totals = Totals()
@@ -267,7 +268,8 @@ class Executor:
             for port in stage.ports.values():
                 items = self._pending.take(port.name, self.epoch, now_us, BUNDLE_BYTES_MAX)
                 if items and stage.side_inputs:
-                    items = self._ready_items(stage, port, items)
+                    items, waiting = self._gate.part(stage, port, items, self.epoch)
+                    self._pending.put_back(port.name, waiting)
                 if items:
                     taken[port] = items
             return taken
@@ -316,6 +318,7 @@ class Executor:
                 self._pending.discard(items)
 
     def _route(self, stage: StageNode, result: BundleResult) -> None:
+        """Give what a bundle has put out to who reads it, and keep no other copy."""
         hold_us = self._watermarks.of(stage.name)
         for transform, pieces in result.outputs.items():
             for piece in pieces:
@@ -324,6 +327,8 @@ class Executor:
             for piece in pieces:
                 self._timers.record(transform, family, piece)
                 self._changed = True
+        result.outputs.clear()
+        result.timers.clear()
 
     def _deliver(self, buffer: bytes, data: bytes, hold_us: int) -> None:
         self._changed = True
@@ -371,50 +376,6 @@ class Executor:
             if producer.unique_name in stage.ports:
                 return stage.ports[producer.unique_name]
             (pcollection,) = producer.inputs.values()
-
-    # --- side inputs --------------------------------------------------------------------------
-
-    def _ready_items(self, stage: StageNode, port: Port, items: list[Item]) -> list[Item]:
-        """Return the items whose side inputs are there; the others go back."""
-        progress = tuple(self._watermarks.of_buffer(side.buffer) for side in stage.side_inputs)
-        if all(watermark == MAX_US for watermark in progress):
-            return items
-        state = (*progress, self._state.side_input_version)
-        ready: list[Item] = []
-        waiting: list[Item] = []
-        for item in items:
-            if item.checked == state:
-                waiting.append(item)
-                continue
-            now, later = self._separate(stage, port, item, state)
-            ready += now
-            waiting += later
-        self._pending.put_back(port.name, waiting)
-        return ready
-
-    def _separate(
-        self, stage: StageNode, port: Port, item: Item, state: tuple[object, ...]
-    ) -> tuple[list[Item], list[Item]]:
-        def ready(window: Any) -> bool:
-            return all(
-                is_ready(side, window, self._watermarks.of_buffer(side.buffer), self._has_elements)
-                for side in stage.side_inputs
-            )
-
-        chunk = item.chunk
-        coder = self._graph.coder_of(stage, port.transform)
-        now, later = separate(chunk.data or b"", coder, ready, truncated=chunk.bag is not None)
-        if not now:
-            item.checked = state
-            return [], [item]
-        if not later:
-            return [item], []
-        rest = Item(Chunk(later, chunk.hold_us, chunk.due_us), self.epoch, checked=state)
-        return [Item(Chunk(now, chunk.hold_us, chunk.due_us), self.epoch, item.number)], [rest]
-
-    def _has_elements(self, side_input: SideInput, window: Any) -> bool:
-        encoded = side_input.windowing.windowfn.get_window_coder().encode(window)
-        return self._state.has_side_input(side_input.transform, side_input.tag, encoded)
 
     # --- event time ---------------------------------------------------------------------------
 
