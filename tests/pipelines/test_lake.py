@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,13 +24,24 @@ from apache_beam.transforms.trigger import (
     AccumulationMode,
     AfterCount,
     AfterWatermark,
+    Repeatedly,
 )
-from apache_beam.transforms.window import FixedWindows, Sessions, TimestampedValue
+from apache_beam.transforms.window import (
+    FixedWindows,
+    GlobalWindow,
+    GlobalWindows,
+    Sessions,
+    TimestampedValue,
+)
+from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming
 
 from connectors import lake
+from connectors.lake import FileOptions
+from connectors.lake.steps import Target, WritePanes
 from connectors.ledger import Commit, Ledger
 from connectors.run import Run
 from connectors.store import LocalStore
+from runners.local import LocalRunner
 from transforms import metrics
 from transforms.batch import Batch
 from transforms.errors import ConfigError, TransientError
@@ -323,6 +335,103 @@ def test_another_launch_replaces_nothing(tmp_path: Path) -> None:
     for _ in range(2):
         stream(tmp_path / "lake", late_stream())
     assert numbers(tmp_path / "lake") == sorted([0, 1, 2, 3, 4] * 2)
+
+
+def rows_without_end(pipeline: beam.Pipeline) -> beam.PCollection:
+    """Return batches that come without end, as far as the pipeline knows, and have no windows."""
+    events = (
+        test_stream.TestStream()
+        .add_elements([TimestampedValue(batch(0, 3), 0)])
+        .advance_processing_time(0.1)
+        .add_elements([TimestampedValue(batch(3, 2), 0)])
+        .advance_processing_time(1)
+        .add_elements([TimestampedValue(batch(5, 1), 0)])
+        .advance_processing_time(1)
+        .advance_watermark_to_infinity()
+    )
+    return pipeline | events | beam.Map(lambda batch: batch).with_output_types(Batch)
+
+
+def test_rows_without_windows_are_written_every_so_often(tmp_path: Path) -> None:
+    """What came within the time is one file; a time of less than a second is kept."""
+    options = PipelineOptions(["--headrace_job=job"])
+    with beam.Pipeline(runner=LocalRunner(), options=options) as pipeline:
+        _ = rows_without_end(pipeline) | lake.Write(str(tmp_path / "lake"), every_s=0.2)
+    assert names(tmp_path / "lake") == [
+        "pane0-00000-of-00001-job.parquet", "pane1-00000-of-00001-job.parquet",
+    ]  # fmt: skip
+    first, second = sorted((tmp_path / "lake").rglob("*.parquet"))
+    assert pq.read_table(first)["n"].to_pylist() == [0, 1, 2, 3, 4]
+    assert pq.read_table(second)["n"].to_pylist() == [5]
+
+
+def test_a_trigger_that_was_chosen_is_kept(tmp_path: Path) -> None:
+    """The global window with a trigger of its own is not given another: here the end comes first."""
+    with beam.Pipeline(runner=LocalRunner()) as pipeline:
+        _ = (
+            rows_without_end(pipeline)
+            | beam.WindowInto(
+                GlobalWindows(),
+                trigger=Repeatedly(AfterCount(6)),
+                accumulation_mode=AccumulationMode.DISCARDING,
+            )
+            | lake.Write(str(tmp_path / "lake"))
+        )
+    assert len(names(tmp_path / "lake")) == 1
+    assert numbers(tmp_path / "lake") == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_bounded_input_on_the_local_runner_is_one_pane(tmp_path: Path) -> None:
+    """Rows without windows that end are written at their end."""
+    with beam.Pipeline(runner=LocalRunner()) as pipeline:
+        batches = pipeline | beam.Create([batch(0, 3), batch(3, 3)])
+        _ = batches | lake.Write(str(tmp_path / "lake"))
+    assert numbers(tmp_path / "lake") == [0, 1, 2, 3, 4, 5]
+    assert len(names(tmp_path / "lake")) == 1
+
+
+def test_a_time_between_files_is_some_milliseconds() -> None:
+    """Nothing and negative times are refused when the transform is made."""
+    with pytest.raises(ConfigError):
+        lake.Write("lake", every_s=0)
+
+
+def test_a_pane_is_read_batch_by_batch(tmp_path: Path) -> None:
+    """The rows of a large pane are never in memory at once: batches are asked for one by one."""
+    root = tmp_path / "lake"
+    Ledger(str(root)).open()
+    options = FileOptions(row_group_rows=1_000)
+    step = WritePanes(Target(str(root), None, "job", (), 1, options, metrics.ROWS_WRITTEN))
+    step.setup()
+    alive: weakref.WeakSet[Batch] = weakref.WeakSet()
+    most = 0
+
+    def pane() -> Iterator[Batch]:
+        nonlocal most
+        for start in range(0, 50_000, 1_000):
+            each = Tracked(batch(start, 1_000).drop([MESSAGE]).rows)
+            alive.add(each)
+            most = max(most, len(alive))
+            yield each
+
+    (file,) = step.process((0, pane()), GlobalWindow(), PANE)
+    step.teardown()
+    assert file.rows == 50_000
+    assert most <= 3
+    assert not list(tmp_path.rglob("*.staged"))
+    assert os.listdir(Ledger(str(root)).staging) == []
+
+
+class Tracked(Batch):
+    """A batch that can be watched."""
+
+    __slots__ = ("__weakref__",)
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+PANE = PaneInfo(
+    is_first=True, is_last=True, timing=PaneInfoTiming.ON_TIME, index=0, nonspeculative_index=0
+)
 
 
 def test_accumulating_panes_are_refused(tmp_path: Path) -> None:

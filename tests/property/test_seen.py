@@ -61,6 +61,12 @@ class SeenSetAgainstDict(RuleBasedStateMachine):
         """Add so many that the table grows; the same seed repeats the same keys."""
         self.add(random_keys(seed, count), bucket)
 
+    @rule(pairs=KEYS, seed=st.integers(0, 5))
+    def look(self, pairs: list[tuple[int, int]], seed: int) -> None:
+        """Ask for keys, which adds none."""
+        keys = np.concatenate([keys_of(pairs), random_keys(seed, 50)])
+        assert self.seen.holds(keys).tolist() == [pair in self.model for pair in pairs_of(keys)]
+
     @rule(before=BUCKETS)
     def expire(self, before: int) -> None:
         """Forget the older buckets."""

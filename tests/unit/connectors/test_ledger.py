@@ -109,6 +109,31 @@ def test_a_live_run_is_left_alone(tmp_path: Path) -> None:
     live.close()
 
 
+def test_the_folder_of_a_writer_is_its_own_while_it_lives(tmp_path: Path) -> None:
+    """Opening the lake removes it when the lock is gone, as it is when the process has died."""
+    ledger = Ledger(str(tmp_path / "lake"))
+    ledger.open()
+    folder, lock = ledger.occupy("job.1")
+    (Path(folder) / "file.staged").write_bytes(b"half")
+    assert ledger.open() == Recovery()
+    lock.release()
+    assert ledger.open() == Recovery(removed=["job.1"])
+    assert not os.path.exists(folder)
+
+
+def test_a_folder_that_is_occupied_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two writers of one name would take each other's files for their own."""
+    ledger = Ledger(str(tmp_path / "lake"))
+    ledger.open()
+    _, lock = ledger.occupy("job.1")
+    monkeypatch.setattr(LocalStore.lock, "__defaults__", (0.0,))
+    with pytest.raises(TransientError, match="keeps the lock"):
+        ledger.occupy("job.1")
+    lock.release()
+
+
 def test_a_deleted_lake_takes_its_state_along(tmp_path: Path) -> None:
     """A new folder of the same name knows no messages, although the old state lies beside it."""
     root = tmp_path / "lake"

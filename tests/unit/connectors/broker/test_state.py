@@ -167,6 +167,22 @@ def test_leases_of_all_subscriptions_expire() -> None:
     assert state.expiry_s() == pytest.approx(20)
 
 
+def test_the_oldest_message_is_known() -> None:
+    """Its publish time is that of the first one that is not acked, leased or not."""
+    state = state_of(TOPIC, SUBSCRIPTION)
+    subscription = state.subscription(S)
+    assert subscription.oldest_us() is None
+    for first, time_us in ((1, 100), (3, 200)):
+        state.apply(publish(2, time_us=time_us, first_id=first))
+    assert subscription.oldest_us() == 100
+    subscription.backlog.take(subscription.backlog.peek(2), np.ones(2), 0.0, 10.0, generation=1)
+    assert subscription.oldest_us() == 100
+    state.apply(Acked(2, np.array([0, 1, 3])))
+    assert subscription.oldest_us() == 200
+    state.apply(Acked(2, np.array([2])))
+    assert subscription.oldest_us() is None
+
+
 def test_snapshot_gives_the_same_state() -> None:
     """Names, ids, acks and ends survive; leases do not; blocks are kept where they are known."""
     state = state_of(

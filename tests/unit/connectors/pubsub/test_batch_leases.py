@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
+import time
 from collections.abc import Iterator
 
 import grpc
@@ -121,6 +123,79 @@ def test_closing_gives_back_what_was_asked_for_ahead(
     assert {request["max_messages"] for request in batches.requests["Lease"]} == {BATCH_ROWS_MAX}
     subscription.close()
     assert len(batches.requests["Release"]) == 1
+
+
+def test_a_poll_leaves_a_request_open(batches: Batches, subscription: BatchLeases) -> None:
+    """Each answer is taken when it is there, and the next request is under way by then."""
+    batches.backlog = 25
+    taken = []
+    while sum(taken) < 25:
+        delivery = subscription.poll(10, 5.0, 2.5)
+        assert delivery is not None
+        taken.append(len(delivery.messages))
+        assert subscription.asked == subscription.answered + 1
+    assert taken == [10, 10, 5]
+    assert {request["wait_s"] for request in batches.requests["Lease"]} == {2.5}
+    empty = subscription.poll(10, 5.0, 2.5)
+    assert empty is not None
+    assert (len(empty.messages), empty.lease, empty.horizon_us) == (0, None, None)
+
+
+def test_a_poll_does_not_wait_for_messages() -> None:
+    """What has not been answered is None, and the request stays open."""
+    answer = threading.Event()
+
+    def lease(payload: bytes, context: grpc.ServicerContext) -> bytes:
+        answer.wait(10)
+        return Batches().lease(payload, context)
+
+    with (
+        serve({"Lease": lease}) as address,
+        open_channel(Endpoint(address, "test")) as channel,
+    ):
+        subscription = BatchLeases(channel, SUBSCRIPTION, 17)
+        for _ in range(3):
+            assert subscription.poll(10, 0.01, 1.0) is None
+        assert (subscription.asked, subscription.answered) == (1, 0)
+        answer.set()
+        assert subscription.poll(10, 5.0, 1.0) is not None
+
+
+def test_a_poll_that_failed_is_asked_anew(batches: Batches) -> None:
+    """The error is raised once; then the next request is sent."""
+    failures = [True]
+
+    def lease(payload: bytes, context: grpc.ServicerContext) -> bytes:
+        if failures:
+            failures.clear()
+            context.abort(grpc.StatusCode.UNAVAILABLE, "down")
+        return batches.lease(payload, context)
+
+    batches.backlog = 5
+    with (
+        serve({**batches.methods(), "Lease": lease}) as address,
+        open_channel(Endpoint(address, "test")) as channel,
+    ):
+        subscription = BatchLeases(channel, SUBSCRIPTION, 17)
+        with pytest.raises(grpc.RpcError):
+            subscription.poll(10, 5.0, 1.0)
+        assert subscription.asked == subscription.answered == 1
+        delivery = subscription.poll(10, 5.0, 1.0)
+        assert delivery is not None
+        assert len(delivery.messages) == 5
+
+
+def test_closing_does_not_wait_for_messages() -> None:
+    """A request that is still waiting on the server is abandoned."""
+    with (
+        serve({"Lease": lambda payload, context: time.sleep(2) or b""}) as address,
+        open_channel(Endpoint(address, "test")) as channel,
+    ):
+        subscription = BatchLeases(channel, SUBSCRIPTION, 17)
+        assert subscription.poll(10, 0.0, 60.0) is None
+        started_s = time.monotonic()
+        subscription.close()
+        assert time.monotonic() - started_s < 1.5
 
 
 def test_expired_leases_are_not_held(batches: Batches, subscription: BatchLeases) -> None:

@@ -38,6 +38,13 @@ class Recorder:
         """Not used by a keeper."""
         return Delivery(NOTHING, None, 0, 0)
 
+    leases_last = True
+    asked = answered = 0
+
+    def poll(self, messages_max: int, wait_s: float, open_s: float) -> Delivery | None:
+        """Not used by a keeper."""
+        return None
+
     def acknowledge(self, leases: Sequence[str]) -> None:
         """Not used by a keeper."""
 
@@ -71,6 +78,22 @@ def test_expired_leases_are_extended_no_more() -> None:
     subscription.wait_for(3)
     keeper.stop()
     assert subscription.extended[-1] == ["a"]
+
+
+def test_leases_that_were_dropped_are_extended_no_more() -> None:
+    """By identity: an equal lease that came later is held on, and an unknown one is no error."""
+    subscription = Recorder(lambda leases: leases)
+    keeper = LeaseKeeper(subscription, 0.03)
+    first, second = "".join(["le", "ase"]), "".join(["le", "ase"])
+    keeper.hold(first)
+    keeper.hold(second)
+    subscription.wait_for(1)
+    keeper.drop([first, "unknown"])
+    seen = len(subscription.extended)
+    subscription.wait_for(seen + 2)
+    keeper.stop()
+    assert subscription.extended[0] == ["lease", "lease"]
+    assert subscription.extended[-1] == ["lease"]
 
 
 def test_an_outage_does_not_end_the_keeper() -> None:

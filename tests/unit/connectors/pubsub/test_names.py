@@ -41,6 +41,20 @@ def test_bad_names_say_what_is_wrong(name: str) -> None:
     assert "projects/my-project/topics/my-topic" in str(caught.value)
 
 
+def test_a_job_has_one_subscription_of_a_topic() -> None:
+    """The same at each launch; another for another job, step or topic; always a valid name."""
+    topic = "projects/my-project/topics/abc"
+    name = names.job_subscription(topic, "a job: \u00e4" + "x" * 300, "Read")
+    names.check_subscription("subscription", name)
+    assert name == names.job_subscription(topic, "a job: \u00e4" + "x" * 300, "Read")
+    others = [
+        names.job_subscription(topic, "a job: \u00e4" + "x" * 301, "Read"),
+        names.job_subscription(topic, "a job: \u00e4" + "x" * 300, "Read again"),
+        names.job_subscription(topic + "d", "a job: \u00e4" + "x" * 300, "Read"),
+    ]
+    assert len({name, *others}) == 4
+
+
 def test_temporary_subscription_is_new_and_valid() -> None:
     """It lies in the topic's project, keeps the rules, and is another each time."""
     name = names.temporary_subscription("projects/my-project/topics/abc")

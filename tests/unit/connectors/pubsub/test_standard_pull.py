@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 
 import grpc
@@ -121,6 +122,30 @@ def test_nothing_there_is_an_empty_delivery(subscription: StandardPull) -> None:
     delivery = subscription.pull(1_000, 5.0)
     assert len(delivery.messages) == 0
     assert delivery.lease is None
+
+
+def test_a_poll_takes_what_is_there(backlog: Backlog, subscription: StandardPull) -> None:
+    """Everything comes once; a Pull that nobody has looked at counts as open."""
+    backlog.left = 10_000
+    ids: list[str] = []
+    while len(ids) < 10_000:
+        delivery = subscription.poll(4_000, 1.0, 60.0)
+        assert delivery is not None
+        ids += delivery.messages.column("message_id").to_pylist()
+        assert subscription.answered <= subscription.asked
+    assert sorted(map(int, ids)) == list(range(10_000))
+
+
+def test_a_poll_of_nothing_returns_in_its_time(
+    backlog: Backlog, subscription: StandardPull
+) -> None:
+    """It waits no longer than it is told, and says that there is nothing."""
+    started_s = time.monotonic()
+    delivery = subscription.poll(1_000, 0.0, 60.0)
+    assert time.monotonic() - started_s < 1.0
+    assert delivery is not None
+    assert (len(delivery.messages), delivery.lease) == (0, None)
+    assert subscription.answered < subscription.asked
 
 
 def test_an_error_is_raised_and_the_next_pull_goes_on(
