@@ -9,7 +9,7 @@ import pytest
 
 from connectors import pubsub
 from pipelines.demo import flights
-from tests.processes import ROOT, BrokerProcess, run_pipeline
+from tests.processes import ROOT, BrokerProcess, run_pipeline, start_pipeline, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -27,12 +27,17 @@ def test_nothing_is_left_to_fill_in() -> None:
     assert "@@" not in (ROOT / "README.md").read_text()
 
 
+def flags_of(command: str, folder: Path) -> list[str]:
+    """Return the flags of a command, with its folders below another one."""
+    flags = re.findall(r"--\w+=\S+", command)
+    return [flag.replace("'", "").replace("=./", f"={folder}/") for flag in flags]
+
+
 def test_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client code and the flags of the main job give one flight and one dead letter."""
     started = "$ python -m pipelines.pubsub_to_lake"
     command = next(block for block in code_blocks("console") if block.startswith(started))
-    flags = re.findall(r"--\w+=\S+", command)
-    argv = [flag.replace("'", "").replace("=./", f"={tmp_path}/") for flag in flags]
+    argv = flags_of(command, tmp_path)
     with BrokerProcess(tmp_path / "broker") as broker:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
         exec(code_blocks("python")[0], {})
@@ -40,11 +45,40 @@ def test_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         module = "pipelines.pubsub_to_lake"
         status = run_pipeline(module, broker.address, argv, log, limit_s=60)
         assert status == 0, log.read_text()
-    lake = ds.dataset(tmp_path / "lake", partitioning="hive").to_table().to_pylist()
+    check_result(tmp_path)
+
+
+def check_result(folder: Path) -> None:
+    """Check that one flight is in the lake, and what was no flight among the dead letters."""
+    files = sorted((folder / "lake").rglob("*.parquet"))
+    lake = ds.dataset(files, partitioning=ds.partitioning(flavor="hive")).to_table().to_pylist()
     assert [row["event_id"] for row in lake] == ["UA1545"]
     assert str(lake[0]["date"]) == "2013-01-01"
-    (dead,) = ds.dataset(tmp_path / "dead_letters").to_table().to_pylist()
+    (dead,) = (
+        ds.dataset(sorted((folder / "dead_letters").rglob("*.parquet"))).to_table().to_pylist()
+    )
     assert dead["data"] == b"not a flight"
+
+
+def test_job_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command for the local runner goes on until SIGTERM, goes on again, and drains."""
+    command = next(block for block in code_blocks("console") if "--runner=local" in block[:80])
+    argv = [*flags_of(command, tmp_path), "--log_every=200ms"]
+    log = tmp_path / "log"
+    with BrokerProcess(tmp_path / "broker") as broker:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
+        exec(code_blocks("python")[0], {})
+        for more in ([], ["--on_stop=drain"]):
+            said = log.read_text().count("3 read") if log.exists() else 0
+            process = start_pipeline(
+                "pipelines.pubsub_to_lake", broker.address, [*argv, *more], log
+            )
+            wait_until(lambda said=said: log.read_text().count("3 read") > said, 60)  # type: ignore[misc]
+            process.terminate()
+            assert process.wait(60) == 0, log.read_text()
+    assert "suspended" in log.read_text()
+    assert "drained" in log.read_text()
+    check_result(tmp_path)
 
 
 def test_pipeline_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
