@@ -10,6 +10,7 @@ from typing import Any
 
 from runners.local.errors import StoreCorrupt, StoreError, StoreFull, StoreVersion
 from runners.local.folder import sync_folder
+from runners.local.space import LOG_BYTES_MAX, SETTING, Space
 
 __all__ = ["Database"]
 
@@ -21,14 +22,6 @@ APPLICATION = 0x48524C52
 PAGE_BYTES = 16_384
 CACHE_BYTES = 64 << 20
 """Bound of the memory for pages. Changed pages beyond it are written before the commit."""
-LOG_BYTES_MAX = 64 << 20
-"""The log is cut, and the file to its pages, once they take so much more than they need."""
-FREE_PAGES_KEPT = 1_024
-"""So many free pages stay in the file, to be filled again."""
-FREE_PAGES_PART = 64
-"""A transaction gives this part of the other free pages back to the disk."""
-FREE_PAGES_STEP = 256
-"""It gives so many back at least."""
 
 _MEND_DAMAGE = (
     "Restore a copy of the folder, or remove the folder and run again: messages that are not "
@@ -50,9 +43,10 @@ class Database:
         ``rollback`` everything is as in the last commit, on a new connection if need be; where
         none can be had yet, the next statement tries again. A commit that failed may have
         happened, as with a process that dies while it commits: read the state anew.
-        Memory: ``CACHE_BYTES``, and what statements return.
-        Disk: the pages in use, ``FREE_PAGES_KEPT``, and ``LOG_BYTES_MAX`` or as much as one
-        transaction wrote. Free pages beyond go back to the disk with the transactions that follow.
+        Memory: ``CACHE_BYTES``, twice while ``Space`` writes the file anew, and what statements
+        return.
+        Disk: what is used, and in the long run not more than what ``Space`` leaves beside it; for
+        a while also what one transaction wrote or deleted.
 
     Raises:
         StoreFull: the disk is full or fails.
@@ -63,24 +57,23 @@ class Database:
 
     def __init__(self, path: str, schema: str, version: int, *, durable: bool) -> None:
         self._path, self._version, self._durable = path, version, durable
+        self._space = Space(path, PAGE_BYTES)
         self._connection: sqlite3.Connection | None = None
         self._transaction = self._failed = self._closed = False
         if not os.path.exists(path):
-            if _size(path + "-wal"):
+            if os.path.exists(path + "-wal"):
                 raise self._corrupt("it is gone, and only its log is left")
             self._create(schema)
         self._open()
 
     def begin(self) -> None:
-        """Begin a transaction, and give some free space back with it."""
-        self._shrink()
-        free = self._pragma("freelist_count") - FREE_PAGES_KEPT
-        if free > 0:
-            # A script, as ``execute`` would leave the vacuum after its first page.
-            pages = max(free // FREE_PAGES_PART, FREE_PAGES_STEP)
-            self._script(f"BEGIN; PRAGMA incremental_vacuum({pages})")
-        else:
-            self.read("BEGIN")
+        """Begin a transaction, and give free space back before it."""
+        connection = self._ready()
+        try:
+            self._space.give_back(connection)
+            connection.execute("BEGIN")
+        except (sqlite3.Error, MemoryError) as error:
+            raise self._error(error) from error
         self._transaction = True
 
     def commit(self) -> None:
@@ -147,7 +140,7 @@ class Database:
             with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as connection:
                 connection.executescript(
                     f"PRAGMA page_size={PAGE_BYTES};"
-                    "PRAGMA auto_vacuum=INCREMENTAL;"
+                    f"PRAGMA auto_vacuum={SETTING};"
                     f"PRAGMA synchronous={self._synchronous()};"
                     "BEGIN;"
                     f"PRAGMA application_id={APPLICATION};"
@@ -213,26 +206,6 @@ class Database:
             with contextlib.suppress(sqlite3.Error):  # The log has what the file could not take.
                 connection.close()
 
-    def _pragma(self, name: str) -> int:
-        return int(self.read(f"PRAGMA {name}")[0][0])
-
-    def _script(self, statements: str) -> None:
-        try:
-            self._ready().executescript(statements)
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _shrink(self) -> None:
-        """Cut log and file, where they take much more of the disk than they need.
-
-        SQLite itself writes the log over from its start, and leaves both files at their sizes.
-        """
-        connection = self._ready()
-        log = _size(self._path + "-wal")
-        if log + _size(self._path) - self._pragma("page_count") * PAGE_BYTES > LOG_BYTES_MAX:
-            with contextlib.suppress(sqlite3.OperationalError):  # A full disk may do for the rest.
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
     def _error(self, error: Exception) -> Exception:
         """Return our error for SQLite's, and refuse everything until ``rollback``."""
         self._failed = True
@@ -256,11 +229,3 @@ class Database:
 
 def _full(error: Exception) -> tuple[str, str]:
     return f"the disk is full or fails ({error})", _MEND_DISK
-
-
-def _size(path: str) -> int:
-    """Return the size of a file, nothing if there is none."""
-    try:
-        return os.path.getsize(path)
-    except FileNotFoundError:
-        return 0

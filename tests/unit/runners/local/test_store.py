@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from runners.local import database
+from runners.local import database, space
 from runners.local.errors import (
     StateFolderInUse,
     StoreCorrupt,
@@ -604,31 +604,60 @@ def disk_bytes(folder: Path) -> int:
     return sum(each.stat().st_blocks * 512 for each in folder.iterdir())
 
 
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Space that is given back from 1 MiB on, each time that it is looked at."""
+    monkeypatch.setattr(space, "LOG_BYTES_MAX", 4 << 20)
+    monkeypatch.setattr(space, "PAGES_KEPT", 64)
+    monkeypatch.setattr(space, "PERIOD_S", 0.0)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("copied", [1_000, 0], ids=["written anew", "page by page"])
 def test_the_disk_gets_back_what_was_deleted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, eager: pytest.MonkeyPatch, copied: int
 ) -> None:
-    """A window that closed makes both files short again, a step with each transaction."""
-    monkeypatch.setattr(database, "LOG_BYTES_MAX", 4 << 20)
-    monkeypatch.setattr(database, "FREE_PAGES_KEPT", 64)
+    """A window that closed makes both files short again, and spares what else there is."""
+    eager.setattr(space, "PAGES_COPIED", copied)
+    eager.setattr(space, "SPARE_PER_COPIED", 1_000)
     with opened(tmp_path) as store:
+        with transaction(store):
+            store.append(b"first", b"x" * 3_000_000)
         fill(store, 24)
         with transaction(store):
-            store.append(b"stays", b"x" * 100_000)
+            store.append(b"last", b"y" * 100_000)
         assert disk_bytes(tmp_path) > 24 << 20
         with transaction(store):
             store.delete(b"big")
-        for _ in range(100):
+        for number in range(100):
             with transaction(store):
-                store.put("watermark", b"x")
-        assert disk_bytes(tmp_path) < 6 << 20
-        assert [len(data) for _, data in store.read(b"stays")] == [100_000]
+                store.put("watermark", b"%d" % number)
+        assert disk_bytes(tmp_path) < 10 << 20
+        assert store.read(b"first")[0][1] == b"x" * 3_000_000
+        assert store.read(b"last")[0][1] == b"y" * 100_000
 
 
-def test_the_log_of_a_large_transaction_is_cut(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_that_are_filled_again_stay(tmp_path: Path, eager: pytest.MonkeyPatch) -> None:
+    """What one transaction frees and the next one fills is not carried to and fro."""
+    with opened(tmp_path) as store:
+        eager.setattr(space, "PERIOD_S", 1_000.0)
+        size = 0
+        for _ in range(6):
+            with transaction(store):
+                store.append(b"big", bytes(8 << 20))
+            size = size or pages(store)
+            with transaction(store):
+                store.delete(b"big")
+            assert pages(store) == size
+
+
+def pages(store: Store) -> int:
+    """Return how many pages the file has, free ones included."""
+    return int(store._database.read("PRAGMA page_count")[0][0])
+
+
+def test_the_log_of_a_large_transaction_is_cut(tmp_path: Path, eager: pytest.MonkeyPatch) -> None:
     """It would keep its size as long as the process lives."""
-    monkeypatch.setattr(database, "LOG_BYTES_MAX", 4 << 20)
     log = tmp_path / f"{FILE}-wal"
     with opened(tmp_path) as store:
         with transaction(store):
