@@ -22,7 +22,7 @@ from runners.local.options import Settings, StopMode
 from runners.local.scopes import scopes
 from runners.local.state import StateService
 from runners.local.store import Store
-from runners.local.test_stream import TestStreamDriver
+from runners.local.test_stream import CLOCK, TestStreamDriver
 from runners.local.workers import Workers
 
 __all__ = ["Job"]
@@ -77,7 +77,7 @@ class Job:
         """Build everything that depends on the graph, which a drain changes."""
         graph = Graph(self._pipeline, drain=self._draining)
         identity.check(graph, self._store)
-        simulated = SimulatedClock(int(self._store.get("clock") or b"0"))
+        simulated = SimulatedClock(int(self._store.get(CLOCK) or b"0"))
         self._clock: Clock = simulated if graph.streams else RealClock()
         state = StateService(self._store, self._guard, scopes(graph))
         self._workers = Workers(graph, state, self.settings.workers, self._options)

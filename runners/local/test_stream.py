@@ -20,7 +20,10 @@ from runners.local.internals import beam_interactive_api_pb2, beam_interactive_a
 from runners.local.store import Store
 from runners.local.watermarks import MAX_US, MIN_US
 
-__all__ = ["TestStreamDriver"]
+__all__ = ["CLOCK", "TestStreamDriver"]
+
+CLOCK = "clock"
+"""Name of the stored value that tells the simulated processing time, in microseconds."""
 
 _MS = 1_000
 
@@ -87,8 +90,13 @@ class TestStreamDriver:
                 MAX_US if watermark_us >= _in_units(MAX_US, self._unit_us) else watermark_us,
             )
         else:
-            advance_us = event.processing_time_event.advance_duration * self._unit_us
-            self._clock.advance_to(self._clock.now_us() + advance_us)
+            self._advance_clock(event.processing_time_event.advance_duration * self._unit_us)
+
+    def _advance_clock(self, advance_us: int) -> None:
+        """Move the clock from where the last commit left it: a retry moves it no further."""
+        time_us = int(self._store.get(CLOCK) or b"0") + advance_us
+        self._store.put(CLOCK, b"%d" % time_us)
+        self._clock.advance_to(time_us)
 
     def _give(self, event: Any) -> None:
         for tag in self._tags(event.tag):
