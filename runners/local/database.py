@@ -134,14 +134,14 @@ class Database:
         """Create the file under another name, so that under its own it is always whole."""
         new = self._path + ".new"
         try:
-            for left in (new, new + "-journal"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(left)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(new)
             with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as connection:
                 connection.executescript(
+                    f"PRAGMA synchronous={self._synchronous()};"
+                    "PRAGMA journal_mode=OFF;"
                     f"PRAGMA page_size={PAGE_BYTES};"
                     f"PRAGMA auto_vacuum={SETTING};"
-                    f"PRAGMA synchronous={self._synchronous()};"
                     "BEGIN;"
                     f"PRAGMA application_id={APPLICATION};"
                     f"PRAGMA user_version={self._version};"

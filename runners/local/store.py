@@ -150,7 +150,10 @@ class Store:
     def begin(self) -> None:
         """Begin a transaction."""
         self._database.begin()
-        self._last = self._committed = self._database.read("SELECT last FROM counter")[0][0]
+        found = self._database.read("SELECT last FROM counter")
+        if not found:
+            raise self._database.damaged("the counter of rows")
+        self._last = self._committed = found[0][0]
 
     def commit(self) -> None:
         """Make the transaction's changes durable: they are when this returns."""

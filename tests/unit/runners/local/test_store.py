@@ -504,7 +504,6 @@ def test_a_database_of_others_is_refused(tmp_path: Path) -> None:
 def test_what_a_first_start_left_half_done_is_begun_anew(tmp_path: Path) -> None:
     """The file has its name when it is whole, so that what lies beside it was never used."""
     (tmp_path / f"{FILE}.new").write_bytes(b"half")
-    (tmp_path / f"{FILE}.new-journal").write_bytes(b"half")
     with opened(tmp_path) as store:
         assert store.cells(b"") == []
 
