@@ -5,6 +5,7 @@ What the runner would keep on disk is kept as bytes; a crash forgets everything 
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field
 
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
@@ -44,12 +45,13 @@ class Driver:
     def __init__(self, name: str, watermark: Watermark | None = None, **options: bool) -> None:
         self.committed: list[TimestampedValue] = []
         self._name, self._strategy, self._options = name, watermark, options
-        self._stored = CODER.encode(Reading.new())
+        self._stored = CODER.encode(Reading())
         self._watermark: Timestamp | None = None
         self._start()
 
     def _start(self) -> None:
         self._dofn = ReadStream(self._strategy, **self._options)
+        self._pickled = pickle.dumps(self._dofn)
         self._begin()
 
     def _begin(self) -> None:
@@ -98,8 +100,9 @@ class Driver:
 
     def crash(self) -> None:
         """Let the process die: it gives nothing back, and its open requests are abandoned."""
-        dead, _ = reader._readers.pop(self.epoch.reading.reader, (None, 0))
-        if dead is not None:
+        while self._dofn._used:
+            key, dead = self._dofn._used.popitem()
+            del reader._readers[key]
             dead._keeper.stop()
             dead._settling.shutdown(cancel_futures=True)
             dead._closing.close()

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import grpc
 
@@ -27,7 +28,7 @@ from transforms import metrics
 from transforms.batch import Batch
 from transforms.errors import HeadraceError, TransientError
 
-__all__ = ["Emission", "Reader", "acquire", "give_back"]
+__all__ = ["Emission", "Key", "Reader", "acquire", "give_back"]
 
 _log = logging.getLogger(__name__)
 
@@ -236,12 +237,19 @@ class _Outage:
         self._again_s, self._told_s = 0.0, None
 
 
+class Key(NamedTuple):
+    """Which reader: of a step, which several instances of a DoFn execute, and a subscription."""
+
+    step: str
+    subscription: str
+
+
 _guard = threading.Lock()
-_readers: dict[str, tuple[Reader, int]] = {}
+_readers: dict[Key, tuple[Reader, int]] = {}
 """The readers of this process, and how many instances of the DoFn use each."""
 
 
-def acquire(name: str, reading: Reading, watermark: Watermark) -> Reader:
+def acquire(key: Key, watermark: Watermark) -> Reader:
     """Return the living reader; the first to ask for it connects. Each use is given back once.
 
     Raises:
@@ -249,12 +257,12 @@ def acquire(name: str, reading: Reading, watermark: Watermark) -> Reader:
         TransientError: the server can't be reached.
     """
     with _guard:
-        reader, users = _readers.get(reading.reader) or (_open(name, watermark), 0)
-        _readers[reading.reader] = reader, users + 1
+        reader, users = _readers.get(key) or (_open(key.subscription, watermark), 0)
+        _readers[key] = reader, users + 1
         return reader
 
 
-def give_back(key: str) -> None:
+def give_back(key: Key) -> None:
     """End one use of a reader; the last closes it."""
     with _guard:
         reader, users = _readers.pop(key)

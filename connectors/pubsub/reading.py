@@ -7,7 +7,6 @@ have entered the graph and whose acknowledgement is not confirmed.
 
 from __future__ import annotations
 
-import secrets
 from typing import NamedTuple, Protocol
 
 import apache_beam as beam
@@ -39,23 +38,16 @@ class Unsettled(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Reading(msgspec.Struct, frozen=True, array_like=True):
-    """A reader of one subscription.
+    """How far the reader of one subscription is.
 
     Attributes:
-        reader: random name, the same for as long as the job lives.
         unsettled: what was emitted; the older first.
         ending: the job drains: nothing more is read.
     """
 
-    reader: str
     unsettled: tuple[Unsettled, ...] = ()
     ending: bool = False
     version: int = VERSION
-
-    @classmethod
-    def new(cls) -> Reading:
-        """Return that of a reader that has read nothing yet."""
-        return cls(secrets.token_hex(8))
 
 
 class ReadingCoder(beam.coders.Coder):
@@ -72,9 +64,9 @@ class ReadingCoder(beam.coders.Coder):
             PermanentError: a later version has written it.
         """
         fields = msgspec.msgpack.decode(encoded)
-        if fields[3] > VERSION:
+        if fields[2] > VERSION:
             raise PermanentError(
-                f"the state of a subscription's reader has version {fields[3]}, and this Headrace "
+                f"the state of a subscription's reader has version {fields[2]}, and this Headrace "
                 f"knows {VERSION}: run the job with the version that has written its state"
             )
         return msgspec.convert(fields, Reading)

@@ -7,6 +7,7 @@ finalizes the bundle: only then are they acknowledged.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +19,7 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Duration, Timestamp
 
 from connectors.pubsub import admin, reader
-from connectors.pubsub.reader import Emission, Reader
+from connectors.pubsub.reader import Emission, Key, Reader
 from connectors.pubsub.reading import Claim, Reading, ReadingCoder, ReadingTracker
 from connectors.pubsub.session import unsubscribe
 from connectors.pubsub.watermark import PublishTime, Watermark
@@ -92,7 +93,7 @@ class _Readings(RestrictionProvider):
 
     def initial_restriction(self, element: str) -> Reading:
         del element
-        return Reading.new()
+        return Reading()
 
     def create_tracker(self, restriction: Reading) -> ReadingTracker:
         return ReadingTracker(restriction)
@@ -107,7 +108,7 @@ class _Readings(RestrictionProvider):
     def truncate(self, element: str, restriction: Reading) -> Reading:
         """Return a last call, which reads nothing."""
         del element
-        return Reading(restriction.reader, restriction.unsettled, ending=True)
+        return Reading(restriction.unsettled, ending=True)
 
 
 _READING = beam.DoFn.RestrictionParam(_Readings())
@@ -138,7 +139,8 @@ class ReadStream(beam.DoFn):
         super().__init__()
         self._watermark = watermark or PublishTime()
         self._temporary = temporary
-        self._used: dict[str, Reader] = {}
+        self._step = secrets.token_hex(8)  # the same in all copies of this instance
+        self._used: dict[Key, Reader] = {}
 
     @beam.DoFn.unbounded_per_element()
     def process(
@@ -150,7 +152,7 @@ class ReadStream(beam.DoFn):
     ) -> Iterator[TimestampedValue]:
         """Yield what is there; the rest is the next call's."""
         reading = tracker.current_restriction()
-        source = self._acquire(element, reading)
+        source = self._acquire(Key(self._step, element))
         call = source.begin(reading)
         if not reading.ending and tracker.try_claim(Claim(call)):
             yield from _take(source, call, tracker, estimator)
@@ -165,10 +167,9 @@ class ReadStream(beam.DoFn):
         while self._used:
             reader.give_back(self._used.popitem()[0])
 
-    def _acquire(self, name: str, reading: Reading) -> Reader:
-        key = reading.reader
+    def _acquire(self, key: Key) -> Reader:
         if key not in self._used:
-            self._used[key] = reader.acquire(name, reading, self._watermark)
+            self._used[key] = reader.acquire(key, self._watermark)
         return self._used[key]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -259,26 +260,25 @@ def test_a_broker_that_is_killed_and_comes_back(
     with BrokerProcess(tmp_path) as broker:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
         create()
-        publish(50_000)
-        driver = Driver(SUBSCRIPTION)
-        run_until(driver, lambda: len(driver.numbers) > 0)
-        emit(driver, 1)
-        broker.kill()
-        longest_s = 0.0
-        for _ in range(20):
-            started_s = time.monotonic()
-            driver.call()
-            driver.commit()
-            longest_s = max(longest_s, time.monotonic() - started_s)
-            time.sleep(0.02)
-        assert longest_s < 1.0
-        broker.start()
-        run_until(driver, lambda: len(driver.numbers) >= 50_000, 30)
-        assert driver.numbers == list(range(50_000))
-        run_until(driver, lambda: unacknowledged(broker.address) == 0, 30)
-        assert driver.numbers == list(range(50_000))
+        with Driver(SUBSCRIPTION) as driver:
+            publish(10_000)
+            run_until(driver, lambda: len(driver.numbers) > 0)
+            publish(40_000, first=10_000)
+            emit(driver, 1)
+            broker.kill()
+            longest_s = 0.0
+            for _ in range(20):
+                started_s = time.monotonic()
+                driver.call()
+                driver.commit()
+                longest_s = max(longest_s, time.monotonic() - started_s)
+                time.sleep(0.02)
+            assert longest_s < 1.0
+            broker.start()
+            run_until(driver, lambda: len(driver.numbers) >= 50_000, 30)
+            run_until(driver, lambda: unacknowledged(broker.address) == 0, 30)
+            assert driver.numbers == list(range(50_000))
         assert "reading goes on when it is back" in caplog.text
-        driver.close()
 
 
 def test_a_subscription_that_is_deleted_ends_the_job(address: str, driver: Driver) -> None:
@@ -330,3 +330,28 @@ def test_a_topic_has_a_subscription_of_the_job(address: str) -> None:
         wait_until(
             lambda: list(publisher.list_topic_subscriptions(topic=TOPIC)) == [SUBSCRIPTION], 5
         )
+
+
+def test_a_first_epoch_that_fails_gives_back(address: str) -> None:
+    """Before the first commit there is nothing to go on from, but the same reader does."""
+    publish(100)
+    with Driver(SUBSCRIPTION) as driver:
+        emit(driver, 100)
+        driver.rollback()
+        emit(driver, 100)
+        driver.commit()
+        assert driver.numbers == list(range(100))
+        assert len(reader._readers) == 1
+
+
+def test_instances_of_a_step_share_a_reader(address: str) -> None:
+    """A runner may give each call to another copy of the DoFn; the last one closes."""
+    publish(100)
+    with Driver(SUBSCRIPTION) as driver:
+        emit(driver, 50)
+        first, driver._dofn = driver._dofn, pickle.loads(driver._pickled)
+        run_until(driver, lambda: len(driver.numbers) >= 100)
+        first.teardown()
+        assert len(reader._readers) == 1
+        wait_until(lambda: unacknowledged(address) == 0, LIMIT_S)
+    assert reader._readers == {}

@@ -366,7 +366,7 @@ def test_rows_without_windows_are_written_every_so_often(tmp_path: Path) -> None
 
 
 def test_a_trigger_that_was_chosen_is_kept(tmp_path: Path) -> None:
-    """The global window with a trigger of its own is not given another: here the end comes first."""
+    """The global window with a trigger of its own is not given another; here the end is first."""
     with beam.Pipeline(runner=LocalRunner()) as pipeline:
         _ = (
             rows_without_end(pipeline)

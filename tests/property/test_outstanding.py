@@ -72,7 +72,7 @@ class ExactlyOnce(RuleBasedStateMachine):
     def start(self, leases_last: bool) -> None:
         """Start with nothing."""
         self.server = Server(leases_last)
-        self.stored = CODER.encode(Reading.new())
+        self.stored = CODER.encode(Reading())
         self.committed: list[int] = []
         self.begin_process()
 
@@ -113,7 +113,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         self.answered += len(self.under_way[:deliveries])
         del self.under_way[:deliveries]
         listed = self.outstanding.listed(bundle, self.answered, NOW_US, idle=False)
-        self.reading = CODER.decode(CODER.encode(Reading(self.reading.reader, listed)))
+        self.reading = CODER.decode(CODER.encode(Reading(listed)))
         self.bundles.append(bundle)
 
     @rule(finalized=st.booleans())
