@@ -21,7 +21,7 @@ from connectors import retry
 from connectors.pubsub.delivery import Delivery, Lease
 from connectors.pubsub.keeper import LeaseKeeper
 from connectors.pubsub.outstanding import Bundle, Outstanding
-from connectors.pubsub.reading import Reading, Unsettled
+from connectors.pubsub.reading import Reading
 from connectors.pubsub.session import Connection, connect
 from connectors.pubsub.watermark import Tracker, Watermark
 from transforms import metrics
@@ -79,6 +79,7 @@ class Reader:
 
     def begin(self, reading: Reading) -> Emission:
         """Begin a call; what the runner has rolled back is given back."""
+        self.tracker.resume(reading.steps)
         with self._guard:
             bundle, released = self._outstanding.begin(reading.unsettled, now_us())
         if released:
@@ -123,12 +124,13 @@ class Reader:
         metrics.MESSAGES_REDELIVERED.inc(len(delivery.messages) - len(fresh))
         return fresh
 
-    def unsettled(self, bundle: Bundle) -> tuple[Unsettled, ...]:
+    def rest(self, bundle: Bundle) -> Reading:
         """Return what the next call has to know."""
         # A delivery that waits may hold what was acknowledged after it was answered.
         answered = -1 if self._waiting else self._subscription.answered
         with self._guard:
-            return self._outstanding.listed(bundle, answered, now_us(), idle=self.is_quiet)
+            listed = self._outstanding.listed(bundle, answered, now_us(), idle=self.is_quiet)
+        return Reading(listed, steps=self.tracker.steps())
 
     def committed(self, bundle: Bundle) -> None:
         """Acknowledge a bundle that the runner has committed, in the background."""
@@ -199,9 +201,9 @@ class Emission:
         """Take a delivery into the bundle."""
         self.fresh = self._reader.accept(self._bundle, delivery)
 
-    def unsettled(self) -> tuple[Unsettled, ...]:
+    def rest(self) -> Reading:
         """Return what the next call has to know."""
-        return self._reader.unsettled(self._bundle)
+        return self._reader.rest(self._bundle)
 
     @property
     def owes(self) -> bool:

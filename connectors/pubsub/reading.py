@@ -43,10 +43,12 @@ class Reading(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         unsettled: what was emitted; the older first.
         ending: the job drains: nothing more is read.
+        steps: what the watermark has yet to follow; see ``Tracker``.
     """
 
     unsettled: tuple[Unsettled, ...] = ()
     ending: bool = False
+    steps: tuple[tuple[int, int], ...] = ()
     version: int = VERSION
 
 
@@ -64,9 +66,9 @@ class ReadingCoder(beam.coders.Coder):
             PermanentError: a later version has written it.
         """
         fields = msgspec.msgpack.decode(encoded)
-        if fields[2] > VERSION:
+        if fields[3] > VERSION:
             raise PermanentError(
-                f"the state of a subscription's reader has version {fields[2]}, and this Headrace "
+                f"the state of a subscription's reader has version {fields[3]}, and this Headrace "
                 f"knows {VERSION}: run the job with the version that has written its state"
             )
         return msgspec.convert(fields, Reading)
@@ -92,7 +94,7 @@ class Call(Protocol):
     def accept(self, delivery: Delivery) -> None:
         """Take a delivery into the bundle."""
 
-    def unsettled(self) -> tuple[Unsettled, ...]:
+    def rest(self) -> Reading:
         """Return what the next call has to know."""
 
 
@@ -134,8 +136,7 @@ class ReadingTracker(RestrictionTracker):
         if self._ended or fraction_of_remainder != 0:
             return None
         self._ended = True
-        unsettled = self._reading.unsettled if self._call is None else self._call.unsettled()
-        return self._reading, msgspec.structs.replace(self._reading, unsettled=unsettled)
+        return self._reading, self._reading if self._call is None else self._call.rest()
 
     def check_done(self) -> bool:
         """Check that there is a rest, or that the job ends.

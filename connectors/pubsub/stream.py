@@ -108,7 +108,7 @@ class _Readings(RestrictionProvider):
     def truncate(self, element: str, restriction: Reading) -> Reading:
         """Return a last call, which reads nothing."""
         del element
-        return Reading(restriction.unsettled, ending=True)
+        return Reading(restriction.unsettled, ending=True, steps=restriction.steps)
 
 
 _READING = beam.DoFn.RestrictionParam(_Readings())

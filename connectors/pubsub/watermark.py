@@ -28,7 +28,7 @@ from transforms.field import message as message_field
 from transforms.message import PUBLISH_TIME
 from transforms.parse import Decoder
 
-__all__ = ["EventTime", "PublishTime", "Tracker", "Watermark"]
+__all__ = ["EventTime", "PublishTime", "Steps", "Tracker", "Watermark"]
 
 SAMPLE_S = 60
 """A message that was delivered late says that others may be: for so long it is not forgotten."""
@@ -37,9 +37,13 @@ IDLE_S = 10
 SAMPLE_ROWS = 64
 """Payloads that are decoded of a batch. The latest of a few is never later than that of all, so
 that a sample can only make the watermark late, never the rows."""
-STEPS_MAX = 1_024
+STEPS_MAX = 64
+"""What is remembered of deliveries that don't count yet: they are kept with every bundle."""
 
 _SECOND_US = 1_000_000
+
+Steps: TypeAlias = tuple[tuple[int, int], ...]
+"""Latest publish time and latest event time of deliveries, in microseconds since 1970."""
 
 
 class Tracker(Protocol):
@@ -59,6 +63,12 @@ class Tracker(Protocol):
 
     def earliest_us(self, messages: Batch) -> int | None:
         """Return the time of a batch: the earliest of its messages, as far as they have one."""
+
+    def steps(self) -> Steps:
+        """Return what has been seen and does not count yet, to be kept with the messages."""
+
+    def resume(self, steps: Steps) -> None:
+        """Take what another tracker has seen. What is known already does no harm."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +189,12 @@ class _PublishTimes:
     def earliest_us(self, messages: Batch) -> int | None:
         return _bounds(_publish_times(messages))[0] if len(messages) else None
 
+    def steps(self) -> Steps:
+        return ()
+
+    def resume(self, steps: Steps) -> None:
+        del steps  # the horizon is known without
+
 
 class _EventTimes:
     """See ``EventTime``."""
@@ -193,8 +209,7 @@ class _EventTimes:
         self._horizon = _Horizon()
         self._watermark_us: int | None = None
         self._last_us: int | None = None
-        # Latest publish time of a delivery and latest event time, until the horizon has passed.
-        self._steps: deque[tuple[int, int]] = deque()
+        self._steps: list[tuple[int, int]] = []  # until the horizon has passed; sorted
 
     def observe(self, messages: Batch, horizon_us: int | None, now_us: int) -> None:
         self._horizon.observe(messages, horizon_us, now_us)
@@ -203,10 +218,10 @@ class _EventTimes:
         sample = self._sample(messages)
         times = self._times(sample)
         if len(times):
-            self._step(_bounds(_publish_times(messages))[1], int(times.max()))
+            self.resume(((_bounds(_publish_times(messages))[1], int(times.max())),))
         reached_us = self._horizon.us
         while reached_us is not None and self._steps and self._steps[0][0] < reached_us:
-            self._advance(self._steps.popleft()[1] - self._disorder_us)
+            self._advance(self._steps.pop(0)[1] - self._disorder_us)
         idle = self._idle_us is not None and now_us - self._last_us >= self._idle_us
         if idle and reached_us is not None:
             self._advance(reached_us - self._disorder_us)
@@ -218,16 +233,18 @@ class _EventTimes:
         times = self._times(self._sample(messages))
         return int(times.min()) if len(times) else None
 
+    def steps(self) -> Steps:
+        return tuple(self._steps)
+
+    def resume(self, steps: Steps) -> None:
+        self._steps = sorted({*self._steps, *steps})
+        while len(self._steps) > STEPS_MAX:  # the horizon stands still: fewer, larger steps
+            one, two = self._steps[-2:]
+            self._steps[-2:] = [(two[0], max(one[1], two[1]))]
+
     def _advance(self, to_us: int) -> None:
         if self._watermark_us is None or to_us > self._watermark_us:
             self._watermark_us = to_us
-
-    def _step(self, published_us: int, latest_us: int) -> None:
-        if len(self._steps) >= STEPS_MAX:  # the horizon stands still: fewer, larger steps
-            before_us, before_latest_us = self._steps.pop()
-            published_us = max(published_us, before_us)
-            latest_us = max(latest_us, before_latest_us)
-        self._steps.append((published_us, latest_us))
 
     def _sample(self, messages: Batch) -> Batch:
         """Return the rows to look at: all, unless each would have to be decoded."""

@@ -28,6 +28,7 @@ from tests.pubsub_servers import (
 from tests.stream_driver import Driver
 from transforms import metrics
 from transforms.errors import ConfigError
+from transforms.field import message
 
 pytestmark = pytest.mark.integration
 
@@ -355,3 +356,16 @@ def test_instances_of_a_step_share_a_reader(address: str) -> None:
         assert len(reader._readers) == 1
         wait_until(lambda: unacknowledged(address) == 0, LIMIT_S)
     assert reader._readers == {}
+
+
+def test_event_time_of_a_dead_process_goes_on(address: str) -> None:
+    """What was committed moves the watermark later, although no further message comes."""
+    publish(10)
+    strategy = pubsub.EventTime(message("publish_time"), 0.0)
+    with Driver(SUBSCRIPTION, strategy) as driver:
+        emit(driver, 10)
+        latest = driver.epoch.emitted[-1].timestamp
+        driver.commit(finalize=False)
+        assert driver._watermark is None
+        driver.crash()
+        run_until(driver, lambda: driver._watermark == latest)

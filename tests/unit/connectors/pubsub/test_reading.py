@@ -31,14 +31,14 @@ class Call:
         """Note it."""
         self.accepted.append(delivery)
 
-    def unsettled(self) -> tuple[Unsettled, ...]:
+    def rest(self) -> Reading:
         """List one bundle for each delivery."""
-        return tuple(Unsettled(number, 0, b"") for number in range(len(self.accepted)))
+        return Reading(tuple(Unsettled(number, 0, b"") for number in range(len(self.accepted))))
 
 
 def test_a_reading_is_stored_and_read_back() -> None:
     """Equal readings have equal bytes, and few of them; the coder can be pickled, as Beam does."""
-    reading = Reading(LISTED, ending=True)
+    reading = Reading(LISTED, ending=True, steps=((1, 2), (3, 4)))
     coder = pickle.loads(pickle.dumps(ReadingCoder()))
     assert coder == ReadingCoder()
     assert coder.decode(coder.encode(reading)) == reading
@@ -91,6 +91,6 @@ def test_a_call_must_not_end_without_a_rest() -> None:
 
 def test_fields_are_in_a_fixed_order() -> None:
     """What is stored is read by position: a field may be added at the end, none moved."""
-    assert Reading.__struct_fields__ == ("unsettled", "ending", "version")
+    assert Reading.__struct_fields__ == ("unsettled", "ending", "steps", "version")
     assert Unsettled.__struct_fields__ == ("id", "since_us", "messages", "leases")
-    assert msgspec.msgpack.decode(ReadingCoder().encode(Reading())) == [[], False, VERSION]
+    assert msgspec.msgpack.decode(ReadingCoder().encode(Reading())) == [[], False, [], VERSION]

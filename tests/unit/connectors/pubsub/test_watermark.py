@@ -149,13 +149,28 @@ def test_when_idle_the_watermark_stays_or_follows_the_clock() -> None:
     assert observe(following, NOTHING, 6, horizon_s=6) == 5
 
 
+def test_what_was_seen_outlives_the_reader() -> None:
+    """Messages that were committed count as soon as the horizon allows, without another one."""
+    before, after = (EventTime(attribute("at"), 1).tracker() for _ in range(2))
+    observe(before, told("1970-01-01T00:00:09Z"), 0, horizon_s=0)
+    assert before.watermark_us() is None
+    for _ in range(2):  # a call that is tried again
+        after.resume(before.steps())
+    assert after.steps() == before.steps() == ((START_S * SECOND_US, 9 * SECOND_US),)
+    observe(after, NOTHING, 5, horizon_s=5)
+    assert after.watermark_us() == 8 * SECOND_US
+    assert after.steps() == ()
+    publish_time = PublishTime().tracker()
+    publish_time.resume(publish_time.steps())
+
+
 def test_a_horizon_that_stands_still_costs_no_memory() -> None:
     """A message that someone holds for days may hold the watermark, but not all that we note."""
     tracker = EventTime(message("publish_time"), 0).tracker()
     count = 2 * STEPS_MAX
     for number in range(count):
         observe(tracker, published(number), number, horizon_s=0)
-    assert len(tracker._steps) <= STEPS_MAX  # type: ignore[attr-defined]
+    assert len(tracker.steps()) <= STEPS_MAX
     assert observe(tracker, NOTHING, count, horizon_s=count) == count - 1
 
 
