@@ -123,9 +123,9 @@ class ReadStream(beam.DoFn):
     Guarantees:
         On a runner that commits a bundle's results and its rest together and finalizes after
         that: with our broker each message takes effect once, whatever process dies at whatever
-        moment. Any other server may deliver a message again that it has confirmed to be
-        acknowledged: such a one is not recognised here. One that was not acknowledged is, as
-        long as the server doesn't first deliver it when it had been idle an hour after.
+        moment. Any other server may deliver a message again although it has confirmed its
+        acknowledgement, and such a one enters again. One whose acknowledgement did not arrive
+        is recognised; see ``outstanding`` for how long.
         Order: none.
         Time: a batch has the earliest time of its messages, or that of the watermark if that is
         later: a batch is never late, but the rows in it may be.
