@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import apache_beam as beam
+import pyarrow as pa
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
@@ -14,6 +15,7 @@ from google.pubsub_v1 import types
 from connectors import pubsub
 from connectors.pubsub.dataflow import BatchMessages
 from transforms.batch import Batch, BatchCoder
+from transforms.field import attribute, column
 from transforms.message import MESSAGE_SCHEMA
 
 # dry_run: Beam would look for the buckets and wait two minutes without a network.
@@ -105,3 +107,26 @@ def test_batches_are_encoded_as_arrow() -> None:
     pipeline = beam.Pipeline(options=PipelineOptions(DATAFLOW))
     batches = pipeline | pubsub.Read(subscription="projects/my-project/subscriptions/abc")
     assert isinstance(beam.coders.registry.get_coder(batches.element_type), BatchCoder)
+
+
+@pytest.mark.parametrize(
+    ("watermark", "told"),
+    [
+        (pubsub.PublishTime(), ""),
+        (pubsub.EventTime(attribute("at"), 5), "at"),
+        (pubsub.EventTime(column("at"), 5, schema=pa.schema([("at", pa.string())])), ""),
+    ],
+)
+def test_the_service_follows_an_attribute(watermark: pubsub.Watermark, told: str) -> None:
+    """An event time in an attribute is Dataflow's own; one in the payload it can't know."""
+    pipeline = beam.Pipeline(options=PipelineOptions(DATAFLOW))
+    _ = pipeline | pubsub.Read(
+        subscription="projects/my-project/subscriptions/abc", watermark=watermark
+    )
+    proto = pipeline.to_runner_api(use_fake_coders=True)
+    (read,) = (
+        beam_runner_api_pb2.PubSubReadPayload.FromString(transform.spec.payload)
+        for transform in proto.components.transforms.values()
+        if transform.spec.urn == "beam:transform:pubsub_read:v1"
+    )
+    assert read.timestamp_attribute == told
