@@ -3,7 +3,7 @@
 Beam tells the step: it appends " [while running 'STEP']" to the text of the exception. Which
 element it was tells a ``Witness``, or the frame of the function that Beam has called.
 
-From worker processes only text arrives: there ``reporting`` puts the facts into the text, and
+From worker processes only text arrives: there ``report`` puts the facts into a text, and
 ``explain`` reads them back.
 """
 
@@ -13,21 +13,20 @@ import dataclasses
 import json
 import random
 import re
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
 
 from runners.local.errors import LocalRunnerError
 from runners.local.witness import call_of, remembered
 
-__all__ = ["Failure", "Retry", "explain", "reporting", "worth_retrying"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
+__all__ = ["Failure", "Retry", "explain", "report", "worth_retrying"]
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
+FORGIVE_S = 60.0
+"""When work has gone well for so long, earlier failures don't count any more."""
 
 _MARK = "failure of a step: "
 _WHILE_RUNNING = re.compile(r" \[while running '(.*?)'\]\s*$", re.S)
@@ -75,19 +74,9 @@ def explain(error: BaseException) -> Failure:
     return Failure(step, element, _said(original), "".join(lines), worth_retrying(error))
 
 
-def reporting(work: Callable[P, R]) -> Callable[P, R]:
-    """Return a function whose exceptions carry, as text, all that ``explain`` has to know.
-
-    For a worker process, which answers with the text of its exceptions.
-    """
-
-    def reported(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return work(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised as a text
-            raise RuntimeError(_MARK + json.dumps(dataclasses.asdict(explain(error)))) from None
-
-    return reported
+def report(error: BaseException) -> str:
+    """Return a text with all that ``explain`` has to know: what a worker process answers."""
+    return _MARK + json.dumps(dataclasses.asdict(explain(error)))
 
 
 def worth_retrying(error: BaseException) -> bool:
@@ -107,15 +96,26 @@ def worth_retrying(error: BaseException) -> bool:
 class Retry:
     """When failing work is tried again: after 0.5, 1, 2, ... seconds, each off by up to a half.
 
+    A success does not forgive the failures right before it: a source may need some seconds to
+    give a poisonous message again, and succeeds with others meanwhile.
+
     Args:
         attempts: how often in a row work may be tried.
         chance: gives numbers from 0 to 1; several jobs that fail together don't return together.
+        clock: seconds that never go back.
     """
 
-    def __init__(self, attempts: int, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        attempts: int,
+        chance: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._attempts = attempts
         self._chance = chance
+        self._clock = clock
         self._failed = 0
+        self._again_s = 0.0
 
     def failed(self, error: BaseException) -> float | None:
         """Note a failure; return the seconds to wait, or None: don't try again."""
@@ -124,11 +124,14 @@ class Retry:
             return None
         # The exponent is bounded as well: a thousand attempts are too many for a float.
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(self._failed - 1, 30), LONGEST_PAUSE_S)
-        return pause_s * (0.5 + self._chance())
+        pause_s *= 0.5 + self._chance()
+        self._again_s = self._clock() + pause_s
+        return pause_s
 
     def succeeded(self) -> None:
-        """Note a success: the next failure is a first one."""
-        self._failed = 0
+        """Note a success: if it comes long after the last failure, the next one is a first one."""
+        if self._clock() - self._again_s >= FORGIVE_S:
+            self._failed = 0
 
 
 def _reported(error: BaseException) -> Failure | None:

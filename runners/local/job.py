@@ -161,7 +161,7 @@ class Job:
             delay_s = retry.failed(error)
             if delay_s is None:
                 raise
-            _log.warning("epoch taken back, next try in %.1f s: %s", delay_s, error)
+            _log.warning("epoch taken back, next try in %.1f s: %s", delay_s, explain(error))
             with self._wake:
                 self._wake.wait_for(lambda: self._stop is not None, delay_s)
             return True

@@ -1,12 +1,12 @@
 """What is said about an exception of the pipeline's code, and when it is tried again."""
 
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 import pytest
 from apache_beam.coders import VarIntCoder
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import (
     ReadModifyWriteStateSpec,
@@ -16,7 +16,14 @@ from apache_beam.transforms.userstate import (
 
 from runners.local import LocalRunner
 from runners.local.errors import StoreFull
-from runners.local.failure import Failure, Retry, explain, reporting, worth_retrying
+from runners.local.failure import (
+    FORGIVE_S,
+    Failure,
+    Retry,
+    explain,
+    report,
+    worth_retrying,
+)
 
 
 class PoisonError(Exception):
@@ -149,8 +156,8 @@ def failure_of(step: Any) -> Failure:
     return explain(raised.value)
 
 
-def run(step: Any) -> None:
-    with beam.Pipeline(runner=LocalRunner()) as pipeline:
+def run(step: Any, *argv: str) -> None:
+    with beam.Pipeline(runner=LocalRunner(), options=PipelineOptions(list(argv))) as pipeline:
         pipeline | beam.Create([("a", 1), ("b", 2)]) | beam.Map(lambda each: each) | "Bad" >> step
 
 
@@ -250,33 +257,30 @@ def test_exception_that_no_step_has_raised() -> None:
     assert str(failure) == "the pipeline failed: OSError: [Errno 28] No space left on device"
 
 
-def text_of(work: Callable[[], None]) -> str:
-    """Return what a worker process answers when its work fails."""
-    try:
-        reporting(work)()
-    except RuntimeError:
-        return traceback.format_exc()
-    raise AssertionError("nothing was raised")
+def report_of(step: Any) -> RuntimeError:
+    """Return the exception that arrives when a worker process has failed at a step."""
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - each step has another one
+        run(step)
+    return RuntimeError(report(raised.value))
 
 
 def test_report_of_a_worker_is_read_back() -> None:
-    """Through the text of a worker's exception nothing is lost."""
-
-    def work() -> None:
-        run(beam.Map(poison))
-
-    failure = explain(RuntimeError(text_of(work)))
+    """Through the text of a worker nothing is lost but what differs by call."""
+    failure = explain(report_of(beam.Map(poison)))
     direct = failure_of(beam.Map(poison))
-    assert (failure.step, failure.element, failure.error) == (
-        direct.step, direct.element, direct.error,
+    assert (failure.step, failure.element, failure.error, failure.retry) == (
+        direct.step, direct.element, direct.error, True,
     )  # fmt: skip
     assert "in poison" in failure.traceback
-    assert failure.retry
 
 
-def test_report_passes_results_on() -> None:
-    """What succeeds is not touched."""
-    assert reporting(max)(1, 2) == 2
+def test_worker_process_tells_the_element() -> None:
+    """A step that fails in a process of its own is told as if it had failed here."""
+    with pytest.raises(RuntimeError) as raised:
+        run(beam.Map(poison), "--workers=2")
+    assert str(explain(raised.value)) == (
+        "step Bad failed at ('b', 2): PoisonError: no such carrier"
+    )
 
 
 def test_text_of_a_foreign_worker_still_names_the_step() -> None:
@@ -298,16 +302,12 @@ def test_what_is_never_tried_again(error: BaseException) -> None:
 
 def test_exception_may_refuse_a_retry() -> None:
     """A class of exceptions that says so is not tried again, also from a worker process."""
-
-    def work() -> None:
-        run(beam.Map(hopeless))
-
     assert worth_retrying(PoisonError())
     assert not worth_retrying(HopelessError())
     with pytest.raises(HopelessError) as raised:
-        work()
+        run(beam.Map(hopeless))
     assert not worth_retrying(raised.value)
-    assert not worth_retrying(RuntimeError(text_of(work)))
+    assert not worth_retrying(report_of(beam.Map(hopeless)))
 
 
 def hopeless(element: Any) -> None:
@@ -327,12 +327,50 @@ def test_pauses_are_scattered() -> None:
     assert Retry(2, chance=lambda: 1.0).failed(PoisonError()) == 0.75
 
 
-def test_success_starts_the_count_anew() -> None:
-    """Only failures in a row are counted."""
-    retry = Retry(2)
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_long_success_starts_the_count_anew() -> None:
+    """Failures that lie more than a minute of good work apart are each a first one."""
+    clock = Clock()
+    retry = Retry(2, clock=clock)
     for _ in range(5):
-        assert retry.failed(PoisonError()) is not None
+        pause_s = retry.failed(PoisonError())
+        assert pause_s is not None
+        clock.now_s += pause_s + FORGIVE_S
         retry.succeeded()
+
+
+def test_success_between_failures_does_not_hide_them() -> None:
+    """A poisonous message that comes again and again, with good ones between, ends the job."""
+    clock = Clock()
+    retry = Retry(4, clock=clock)
+    pauses = []
+    for _ in range(4):
+        pauses.append(retry.failed(PoisonError()))
+        for _ in range(20):
+            clock.now_s += 1.0
+            retry.succeeded()
+    assert pauses[-1] is None
+    assert None not in pauses[:-1]
+
+
+def test_work_that_is_long_and_fails_is_a_failure_in_a_row() -> None:
+    """Time alone forgives nothing: work that fails after an hour has not gone well."""
+    clock = Clock()
+    retry = Retry(2, clock=clock)
+    assert retry.failed(PoisonError()) is not None
+    clock.now_s += 3_600
+    assert retry.failed(PoisonError()) is None
+
+
+def test_one_attempt_is_one() -> None:
+    """Who allows one attempt gets the first failure."""
     assert Retry(1).failed(PoisonError()) is None
 
 
