@@ -21,6 +21,7 @@ from runners.local.gate import Gate
 from runners.local.graph import Graph, GroupNode, Port, StageNode
 from runners.local.grouping import Grouping
 from runners.local.internals import ENCODED_IMPULSE_VALUE, create_OutputStream, proto_utils
+from runners.local.late import LateElements
 from runners.local.metrics import Totals
 from runners.local.pending import Item, Pending
 from runners.local.progress import Progress, numbers_of
@@ -84,6 +85,7 @@ class Executor:
         self._nodes = _in_order(graph)
         self._watermarks = Watermarks(_producers(graph))
         self._gate = Gate(graph, state, self._watermarks)
+        self._late = LateElements(graph)
         self._results: list[BundleResult] = []
         self._open = self._changed = self._crowded = False
         self.totals = Totals()
@@ -270,6 +272,11 @@ class Executor:
                 if items and stage.side_inputs:
                     items, waiting = self._gate.part(stage, port, items, self.epoch)
                     self._pending.put_back(port.name, waiting)
+                if items and stage.stateful:
+                    expired_us = self._inputs_us.get(stage.name, MIN_US)
+                    items, late = self._late.part(stage, port, items, expired_us)
+                    self._pending.discard(late)
+                    self._changed |= bool(late)
                 if items:
                     taken[port] = items
             return taken

@@ -477,7 +477,6 @@ def test_timers_in_sessions(streaming: Pipeline) -> None:
         assert_that(fired(rows), equal_to(expected))
 
 
-@pytest.mark.xfail(strict=True, reason="the kernel lets elements of expired windows pass")
 def test_late_elements_meet_the_state_within_the_lateness(streaming: Pipeline) -> None:
     """Within the allowed lateness a window has its state; what comes later is dropped."""
     stream = (
