@@ -8,7 +8,13 @@ from apache_beam.coders import StrUtf8Coder, TupleCoder, VarIntCoder, WindowedVa
 from apache_beam.coders.coders import IntervalWindowCoder, IterableCoder
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode, AfterCount, Repeatedly
-from apache_beam.transforms.window import FixedWindows, IntervalWindow
+from apache_beam.transforms.window import (
+    FixedWindows,
+    GlobalWindow,
+    GlobalWindows,
+    IntervalWindow,
+    WindowFn,
+)
 from apache_beam.utils.windowed_value import WindowedValue
 
 from runners.local.elements import each
@@ -52,16 +58,32 @@ def test_watermark_makes_a_window_ready() -> None:
 
 
 @pytest.mark.parametrize("has", [True, False])
-def test_early_elements_do_if_the_trigger_fires_them(has: bool) -> None:
-    """With a trigger that fires before the end, the first elements make the window ready."""
+def test_first_elements_do_in_the_global_window_if_a_trigger_fires_them(has: bool) -> None:
+    """A stream never comes to the end of the global window: with a trigger, something is enough."""
+    side = replace(
+        EAGER,
+        mapping=lambda _: GlobalWindow(),
+        windowing=replaced(EAGER.windowing, GlobalWindows()),
+    )
     asked = []
 
     def has_elements(side: SideInput, window: Any) -> bool:
         asked.append((side, window))
         return has
 
-    assert is_ready(EAGER, SECOND, 0, has_elements) == has
-    assert asked == [(EAGER, IntervalWindow(0, 3_600))]
+    assert is_ready(side, SECOND, 0, has_elements) == has
+    assert asked == [(side, GlobalWindow())]
+    assert not is_ready(replace(SIDE, mapping=lambda _: GlobalWindow()), SECOND, 0, never)
+
+
+def test_windows_with_an_end_are_waited_for() -> None:
+    """A trigger that fires early does not make a window ready whose end is to come."""
+    assert not is_ready(EAGER, SECOND, HOUR_US - 1, never)
+
+
+def replaced(windowing: Windowing, window_fn: WindowFn) -> Windowing:
+    """Return the windowing with another window function."""
+    return Windowing(window_fn, windowing.triggerfn, accumulation_mode=windowing.accumulation_mode)
 
 
 def encoded(value: str, *windows: IntervalWindow) -> bytes:
@@ -75,7 +97,12 @@ def decoded(data: bytes) -> list[tuple[str, list[IntervalWindow]]]:
 def test_elements_part_by_their_windows() -> None:
     """Order is kept; an element of several windows is taken apart where only some are ready."""
     data = b"".join(
-        [encoded("a", FIRST), encoded("b", SECOND), encoded("c", FIRST, SECOND), encoded("d", THIRD)]
+        [
+            encoded("a", FIRST),
+            encoded("b", SECOND),
+            encoded("c", FIRST, SECOND),
+            encoded("d", THIRD),
+        ]
     )
     now, later = separate(data, CODER, lambda window: window in (FIRST, THIRD), truncated=False)
     assert decoded(now) == [("a", [FIRST]), ("c", [FIRST]), ("d", [THIRD])]
