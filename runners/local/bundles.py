@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runners.local.internals import EmbeddedWorkerHandler, beam_fn_api_pb2
-from runners.local.witness import Witness
+from runners.local.in_process import InProcessHandler
+from runners.local.internals import beam_fn_api_pb2
 
 __all__ = ["Bundle", "BundleResult", "Harness", "Split"]
 
@@ -90,8 +90,6 @@ class Harness:
 
     def __init__(self, handler: Any) -> None:
         self._handler = handler
-        if self.in_process:  # in another process it is given to the harness itself
-            handler.bundle_processor_cache.data_sampler = Witness()
 
     @property
     def data_url(self) -> str:
@@ -107,7 +105,7 @@ class Harness:
     @property
     def in_process(self) -> bool:
         """Whether user code runs in this process, so that its exceptions arrive as they are."""
-        return isinstance(self._handler, EmbeddedWorkerHandler)
+        return isinstance(self._handler, InProcessHandler)
 
     def run(self, bundle: Bundle) -> BundleResult:
         """Process a bundle to its end, which waits for ``finalize`` if it asks for it.
@@ -193,9 +191,7 @@ class Harness:
         if self.in_process:
             for number in numbers:
                 self._handler.bundle_processor_cache.discard(number, error)
-            # What a failed bundle has not read or not delivered.
-            self._handler.data_conn._inputs = []
-            self._handler.data_conn.inverse()._inputs = []
+            self._handler.forget()
 
 
 def _user_state_token(token: bytes) -> Any:

@@ -36,6 +36,7 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
     EmbeddedWorkerHandler,
     GrpcStateServicer,
     GrpcWorkerHandler,
+    SingletonStateHandlerFactory,
     WorkerHandlerManager,
 )
 from apache_beam.runners.worker import sdk_worker, sdk_worker_main
@@ -44,8 +45,13 @@ from apache_beam.runners.worker.bundle_processor import (
     DATA_OUTPUT_URN,
     IDENTITY_DOFN_URN,
 )
-from apache_beam.runners.worker.data_plane import BeamFnDataServicer
+from apache_beam.runners.worker.data_plane import (
+    BeamFnDataServicer,
+    InMemoryDataChannelFactory,
+    SizeBasedBufferingClosableOutputStream,
+)
 from apache_beam.runners.worker.log_handler import LOGENTRY_TO_LOG_LEVEL_MAP
+from apache_beam.runners.worker.statecache import StateCache
 from apache_beam.transforms.trigger import (
     _AfterSynchronizedProcessingTime as AfterSynchronizedProcessingTime,
 )
@@ -66,7 +72,11 @@ __all__ = [
     "FnApiMetrics",
     "GrpcStateServicer",
     "GrpcWorkerHandler",
+    "InMemoryDataChannelFactory",
     "Never",
+    "SingletonStateHandlerFactory",
+    "SizeBasedBufferingClosableOutputStream",
+    "StateCache",
     "WorkerHandlerManager",
     "beam_fn_api_pb2",
     "beam_fn_api_pb2_grpc",

@@ -11,8 +11,8 @@ from typing import Any
 
 from runners.local.bundles import Bundle, BundleResult, Harness
 from runners.local.graph import Graph, StageNode
+from runners.local.in_process import InProcessHandler
 from runners.local.internals import (
-    EmbeddedWorkerHandler,
     ExtendedProvisionInfo,
     WorkerHandlerManager,
     beam_provision_api_pb2,
@@ -20,7 +20,6 @@ from runners.local.internals import (
 )
 from runners.local.partition import partition
 from runners.local.processes import HarnessServer, ProcessHandler
-from runners.local.witness import Witness
 
 __all__ = ["Workers"]
 
@@ -47,12 +46,12 @@ class Workers:
         self._count = count
         self._options = options
         provision = beam_provision_api_pb2.ProvisionInfo(retrieval_token="none")  # noqa: S106
-        self._manager = WorkerHandlerManager(
-            graph.components.environments, ExtendedProvisionInfo(provision)
-        )
+        self._provision = ExtendedProvisionInfo(provision)
+        self._manager = WorkerHandlerManager(graph.components.environments, self._provision)
         self._manager.state_servicer = state
         self._server: HarnessServer | None = None
         self._processes: list[ProcessHandler] = []
+        self._here: list[InProcessHandler] = []
         self._harnesses: dict[str, list[Harness]] = {}
         self._descriptors: dict[str, str] = {}
         self._threads = ThreadPoolExecutor(count, "bundle") if count > 1 else None
@@ -114,6 +113,9 @@ class Workers:
     def close(self) -> None:
         """Stop all harnesses; those in other processes end."""
         self._end_processes()
+        for handler in self._here:
+            handler.close()
+        self._here = []
         self._manager.close_all()
         if self._server is not None:
             self._server.close()
@@ -123,16 +125,18 @@ class Workers:
     def _of(self, stage: StageNode) -> Sequence[Harness]:
         name = stage.environment
         if name not in self._harnesses:
-            urn = self._graph.components.environments[name].urn
-            if self._count > 1 and urn == python_urns.EMBEDDED_PYTHON:
-                handlers: Sequence[Any] = self._start_processes()
-            else:
-                handlers = self._manager.get_worker_handlers(name, self._count)
-            for handler in handlers:
-                if isinstance(handler, EmbeddedWorkerHandler):
-                    handler.bundle_processor_cache.data_sampler = Witness()
-            self._harnesses[name] = [Harness(handler) for handler in handlers]
+            self._harnesses[name] = [Harness(handler) for handler in self._handlers(name)]
         return self._harnesses[name]
+
+    def _handlers(self, environment: str) -> Sequence[Any]:
+        if self._graph.components.environments[environment].urn != python_urns.EMBEDDED_PYTHON:
+            return self._manager.get_worker_handlers(environment, self._count)
+        return self._start_here() if self._count == 1 else self._start_processes()
+
+    def _start_here(self) -> list[InProcessHandler]:
+        handler = InProcessHandler(self._state, self._provision, self._manager)
+        self._here.append(handler)
+        return [handler]
 
     def _start_processes(self) -> list[ProcessHandler]:
         if self._server is None:
