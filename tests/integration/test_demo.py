@@ -34,9 +34,18 @@ def finish(process: subprocess.Popen[str], folder: Path) -> str:
     try:
         assert process.wait(LIMIT_S) == 0, output_of(folder)
     finally:
+        end(process)
+    return output_of(folder)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End the demo if it still runs: by a signal that lets it end its own processes."""
+    process.terminate()
+    try:
+        process.wait(30)
+    finally:
         process.kill()
         process.wait()
-    return output_of(folder)
 
 
 def test_everything_is_accounted_for(tmp_path: Path) -> None:
@@ -54,9 +63,12 @@ def test_interrupted_demo_goes_on(tmp_path: Path) -> None:
     """Ctrl-C ends it with the exit code of a shell; the next start goes on to the same end."""
     folder = tmp_path / "demo"
     process = start(folder, "--seconds=12")
-    wait_until(lambda: bool(PUBLISHED.search(output_of(folder))), 60)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 128 + signal.SIGINT, output_of(folder)
+    try:
+        wait_until(lambda: bool(PUBLISHED.search(output_of(folder))), 60)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 128 + signal.SIGINT, output_of(folder)
+    finally:
+        end(process)
     assert "start the demo again and it goes on" in output_of(folder)
     text = finish(start(folder, "--seconds=5"), folder)
     assert "the interrupted demo goes on" in text
@@ -79,5 +91,8 @@ def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "thesis.tex").write_text("years of work")
     process = start(folder)
-    assert process.wait(LIMIT_S) == 2
+    try:
+        assert process.wait(LIMIT_S) == 2
+    finally:
+        end(process)
     assert os.listdir(folder) == ["thesis.tex"]
