@@ -7,10 +7,10 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test conformance lint format bench lock clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
 
 # The lock is the only input: a second run installs nothing.
 $(STAMP): requirements.lock
@@ -23,6 +23,9 @@ demo: $(STAMP) ## Stream 336,776 flights through the broker into a Parquet lake
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest
+
+conformance: $(STAMP) ## Run Beam's own test suites on the local runner
+	$(BIN)/python -m pytest tests/conformance/beam
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff format --check .
