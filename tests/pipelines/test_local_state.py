@@ -1,6 +1,6 @@
 """State and timers on the local runner: every kind, in both time domains, to their end."""
 
-# ruff: noqa: B008, PLR0917 - Beam wants state and timers as default arguments
+# ruff: noqa: PLR0917 - Beam wants state and timers as default arguments
 
 import time
 from collections.abc import Callable, Iterable, Iterator
