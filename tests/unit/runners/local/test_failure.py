@@ -342,7 +342,7 @@ def test_long_success_starts_the_count_anew() -> None:
     for _ in range(5):
         pause_s = retry.failed(PoisonError())
         assert pause_s is not None
-        clock.now_s += pause_s + FORGIVE_S
+        clock.now_s += pause_s + FORGIVE_S + 1
         retry.succeeded()
 
 
