@@ -33,8 +33,6 @@ __all__ = ["HarnessServer", "ProcessHandler"]
 
 END_S = 10.0
 """How long a process may take to end before it is killed."""
-CACHE_MB = 100
-"""State that a harness keeps, as much as Beam's harness in process does."""
 _FLUSH_MS = 1_000
 
 
@@ -101,7 +99,9 @@ class ProcessHandler(GrpcWorkerHandler):
 
     def __init__(self, state: Any, server: HarnessServer, options: Mapping[str, Any]) -> None:
         super().__init__(state, None, server)
-        self._options = {**options, "max_cache_memory_usage_mb": CACHE_MB}
+        # To measure a value for its cache of state Beam walks through all modules that are loaded:
+        # several milliseconds, for what the cache would save a fraction of one.
+        self._options = {"max_cache_memory_usage_mb": 0, **options}
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
         self.failure: RuntimeError | None = None
