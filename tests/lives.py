@@ -35,12 +35,15 @@ class Life:
         moment: where it is killed, a name of ``MOMENTS``; empty for nowhere.
         after: how often it comes through there before.
         epochs: it is killed at the end of the epoch behind so many, if not before; None: it is not.
-        kill_s: when it is killed from outside, in seconds.
+        kill_s: when it gets a signal from outside, in seconds.
+        signal: which one; it may survive others than SIGKILL.
         stop_s: when it is asked to stop, in seconds after it has started to run.
         stop_mode: how it is asked to stop.
         fail_at: the hook of the job at which it raises an exception.
         fail_rate: how often it does.
         seed: of the exceptions.
+        variant: the job is built in another way, see ``numbers_job.Job``.
+        state: folder of the state, if it is not in that of the job.
         argv: options of the pipeline.
     """
 
@@ -50,11 +53,14 @@ class Life:
     after: int = 0
     epochs: int | None = None
     kill_s: float | None = None
+    signal: int = signal.SIGKILL
     stop_s: float | None = None
     stop_mode: str = "suspend"
     fail_at: str = ""
     fail_rate: float = 1.0
     seed: int = 0
+    variant: str = ""
+    state: str | None = None
     argv: tuple[str, ...] = ()
 
 
@@ -129,20 +135,31 @@ def _live(life: Life) -> str:
         _be(life, writer)
     os.close(writer)
     handle = os.pidfd_open(child)
-    ended, _, _ = select.select([handle], [], [], life.kill_s or LIMIT_S)
-    if not ended:
+    if life.kill_s is not None and not _ends(handle, life.kill_s):
+        os.kill(child, life.signal)
+    hangs = not _ends(handle, LIMIT_S)
+    if hangs:
         os.kill(child, signal.SIGKILL)
     os.close(handle)
     _, status = os.waitpid(child, 0)
     with os.fdopen(reader) as report:
         said = report.read()
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return f"killed {said or 'from outside'}" if ended or life.kill_s else "hangs"
+    if hangs:
+        return "hangs"
+    if os.WIFSIGNALED(status):
+        return f"killed {said or 'from outside'}"
     return said or f"ended with status {status}"
+
+
+def _ends(handle: int, limit_s: float) -> bool:
+    """Wait for a process to end, and tell whether it has."""
+    ended, _, _ = select.select([handle], [], [], limit_s)
+    return bool(ended)
 
 
 def _be(life: Life, writer: int) -> None:
     """Run the job, tell how it ended, and end the process whatever happens."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         said = _run(life, writer)
     except BaseException as error:  # noqa: BLE001 - it is told to who has asked for this life
@@ -160,13 +177,23 @@ def _run(life: Life, writer: int) -> str:
     from runners.local import LocalRunner, failure  # noqa: PLC0415
     from tests import numbers_job  # noqa: PLC0415
 
-    failure.FIRST_PAUSE_S = 0.01
-    job = numbers_job.Job(life.folder, life.count)
-    options = PipelineOptions([*life.argv, f"--state_dir={job.state}"])
+    failure.FIRST_PAUSE_S, failure.LONGEST_PAUSE_S = 0.01, 0.1
+    job = numbers_job.Job(life.folder, life.count, life.variant)
+    options = PipelineOptions([*life.argv, f"--state_dir={life.state or job.state}"])
     _arm(life, writer)
     pipeline = beam.Pipeline(runner=LocalRunner(), options=options)
     job.build(pipeline)
     result = pipeline.run()
+    try:
+        return _ended(result, life)
+    except Exception:
+        if result.job.failure is None:
+            raise
+        return f"FAILED: {result.job.failure}"
+
+
+def _ended(result: Any, life: Life) -> str:
+    """Return the final state of a job, which may be asked to stop."""
     if life.stop_s is not None and result.wait_until_finish(life.stop_s * 1_000) is None:
         result.stop(life.stop_mode)
     return str(result.wait_until_finish())

@@ -220,10 +220,17 @@ class WriteFile(beam.DoFn):
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its folder has state, lake, files and ledger."""
+    """One job: its folder has state, lake, files and ledger.
+
+    Attributes:
+        folder: of this job alone.
+        count: how many numbers it reads.
+        variant: ``without totals`` or ``with more``, a step with state: what its code may become.
+    """
 
     folder: str
     count: int
+    variant: str = ""
 
     @property
     def state(self) -> Path:
@@ -250,16 +257,22 @@ class Job:
             | "ByKey" >> beam.ParDo(ByKey()).with_output_types(tuple[str, tuple[int, int]])
             | "Windows" >> beam.WindowInto(FixedWindows(WINDOW_US // 1_000_000))
         )
+        if self.variant != "without totals":
+            self._add_totals(pairs)
+        if self.variant == "with more":
+            _ = pairs | "More" >> beam.ParDo(Total()).with_output_types(tuple[str, tuple[int, int]])
+        _ = (
+            pairs
+            | "Group" >> beam.GroupByKey()
+            | "WriteGroups" >> beam.ParDo(WriteFile(f"{self.folder}/groups"))
+        )
+
+    def _add_totals(self, pairs: beam.PCollection) -> None:
         _ = (
             pairs
             | "Total" >> beam.ParDo(Total()).with_output_types(tuple[str, tuple[int, int]])
             | "Stable" >> beam.Reshuffle()
             | "WriteTotals" >> beam.ParDo(WriteFile(f"{self.folder}/totals"))
-        )
-        _ = (
-            pairs
-            | "Group" >> beam.GroupByKey()
-            | "WriteGroups" >> beam.ParDo(WriteFile(f"{self.folder}/groups"))
         )
 
     def results(self) -> dict[str, list[Any]]:
@@ -275,6 +288,20 @@ class Job:
             elif path.is_file() and name.startswith("lake/") and "_lake-" not in name:
                 found[name] = []
         return found
+
+
+def assert_right(results: dict[str, list[Any]], batches: int) -> None:
+    """Check the results of so many batches against the formula."""
+    rows, totals = expected(batches)
+    in_lake = [row for name, found in results.items() if ".parquet" in name for row in found]
+    assert sorted(in_lake) == rows
+    for kind in ("totals/", "groups/"):
+        texts = {
+            name.removeprefix(kind): found
+            for name, found in results.items()
+            if name.startswith(kind)
+        }
+        assert texts == {name: [str(total)] for name, total in totals.items()}
 
 
 def expected(batches: int) -> tuple[list[int], dict[str, list[int]]]:

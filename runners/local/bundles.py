@@ -6,21 +6,17 @@ the epoch is committed: to finalize is to acknowledge messages.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from runners.local.in_process import InProcessHandler
 from runners.local.internals import beam_fn_api_pb2
+from runners.local.splitter import Rest, Split, Splitter
 
-__all__ = ["Bundle", "BundleResult", "Harness", "Split"]
-
-SPLIT_AFTER_S = 1.0
-"""How long a source may go on in one bundle before it is asked to stop where it is."""
-SPLIT_AGAIN_S = 0.25
-"""A source that could not be split is asked again after this time."""
+__all__ = ["Bundle", "BundleResult", "Harness"]
 
 _numbers = itertools.count(1)
 
@@ -44,14 +40,6 @@ class Bundle:
     outputs: Sequence[str]
     token: bytes
     splittable: bool = False
-
-
-@dataclass(frozen=True)
-class Split:
-    """Elements of a channel that were not processed: from this index on."""
-
-    transform: str
-    first_residual: int
 
 
 @dataclass
@@ -80,6 +68,13 @@ class BundleResult:
     infos: Sequence[Any] = ()
     needs_end: bool = False
 
+    def drop_data(self) -> None:
+        """Forget what went in and came out: results are kept for as long as an epoch takes."""
+        self.inputs = {}
+        self.outputs.clear()
+        self.timers.clear()
+        self.residuals.clear()
+
 
 class Harness:
     """An SDK harness, in this process or another, that runs one bundle at a time.
@@ -90,6 +85,7 @@ class Harness:
 
     def __init__(self, handler: Any) -> None:
         self._handler = handler
+        self._splitter = Splitter(handler)
 
     @property
     def data_url(self) -> str:
@@ -122,15 +118,20 @@ class Harness:
                 cache_tokens=[_user_state_token(bundle.token)],
             ),
         )
-        with _Splitter(self._handler, number, bundle) as splitter:
+        watching = (
+            self._splitter.watching(number, bundle.inputs)
+            if bundle.splittable
+            else contextlib.nullcontext(Rest())
+        )
+        with watching as rest:
             future = self._handler.control_conn.push(request)
             result = self._receive(number, bundle, future)
             response = future.get()
         if response.error:
             raise RuntimeError(response.error)
         done = response.process_bundle
-        result.residuals = [*done.residual_roots, *splitter.residuals]
-        result.splits = splitter.splits
+        result.residuals = [*done.residual_roots, *rest.residuals]
+        result.splits = rest.splits
         result.infos = done.monitoring_infos
         result.needs_end = done.requires_finalization
         return result
@@ -197,53 +198,3 @@ class Harness:
 def _user_state_token(token: bytes) -> Any:
     cache_token = beam_fn_api_pb2.ProcessBundleRequest.CacheToken
     return cache_token(user_state=cache_token.UserState(), token=token)
-
-
-class _Splitter:
-    """Asks a running source, after some time, to leave the rest for later."""
-
-    def __init__(self, handler: Any, number: str, bundle: Bundle) -> None:
-        self.residuals: list[Any] = []
-        self.splits: list[Split] = []
-        self._handler = handler
-        self._number = number
-        self._bundle = bundle
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> _Splitter:
-        if self._bundle.splittable:
-            self._thread = threading.Thread(target=self._watch, name="splitter", daemon=True)
-            self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _watch(self) -> None:
-        wait_s = SPLIT_AFTER_S
-        while not self._ended.wait(wait_s) and not self._split():
-            wait_s = SPLIT_AGAIN_S
-
-    def _split(self) -> bool:
-        """Ask once; return whether something was given back."""
-        request = beam_fn_api_pb2.InstructionRequest(
-            process_bundle_split=beam_fn_api_pb2.ProcessBundleSplitRequest(
-                instruction_id=self._number,
-                desired_splits={
-                    transform: beam_fn_api_pb2.ProcessBundleSplitRequest.DesiredSplit(
-                        fraction_of_remainder=0.0, estimated_input_elements=1
-                    )
-                    for transform in self._bundle.inputs
-                },
-            )
-        )
-        response = self._handler.control_conn.push(request).get()
-        split = response.process_bundle_split
-        self.residuals += split.residual_roots
-        self.splits += [
-            Split(part.transform_id, part.first_residual_element) for part in split.channel_splits
-        ]
-        return bool(not response.error and (split.residual_roots or split.channel_splits))

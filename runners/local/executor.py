@@ -320,12 +320,13 @@ class Executor:
             with self._guard:
                 self._route(stage, result)
                 self._keep_residuals(stage, result, hold_us)
+            result.drop_data()
         with self._guard:
             for items in inputs.values():
                 self._pending.discard(items)
 
     def _route(self, stage: StageNode, result: BundleResult) -> None:
-        """Give what a bundle has put out to who reads it, and keep no other copy."""
+        """Give what a bundle has put out to who reads it."""
         hold_us = self._watermarks.of(stage.name)
         for transform, pieces in result.outputs.items():
             for piece in pieces:
@@ -334,8 +335,6 @@ class Executor:
             for piece in pieces:
                 self._timers.record(transform, family, piece)
                 self._changed = True
-        result.outputs.clear()
-        result.timers.clear()
 
     def _deliver(self, buffer: bytes, data: bytes, hold_us: int) -> None:
         self._changed = True

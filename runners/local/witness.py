@@ -149,8 +149,14 @@ def _positional(code: Any) -> tuple[str, ...]:
 
 
 def _listed(arguments: Mapping[str, Any]) -> str | None:
-    texts = [f"{name}={summary(value)}" for name, value in arguments.items()]
+    # Handles of state and timers say nothing but their addresses.
+    told = {name: each for name, each in arguments.items() if not _is_handle(each)}
+    texts = [f"{name}={summary(value)}" for name, value in told.items()]
     return _cut(", ".join(texts)) if texts else None
+
+
+def _is_handle(value: Any) -> bool:
+    return type(value).__module__.startswith("apache_beam.runners.")
 
 
 class _Summary(reprlib.Repr):

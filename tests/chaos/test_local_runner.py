@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.lives import AT_THE_END, AT_WINDOWS, OFTEN, Life, Lives
-from tests.numbers_job import BATCH, Job, acknowledged, expected
+from tests.numbers_job import BATCH, Job, acknowledged, assert_right
 
 pytestmark = [pytest.mark.chaos, pytest.mark.integration, pytest.mark.timeout(900)]
 
 SEED = int(os.environ.get("HEADRACE_CHAOS_SEED", "1"))
 KILLS = int(os.environ.get("HEADRACE_CHAOS_KILLS", "200"))
 COUNT = int(os.environ.get("HEADRACE_CHAOS_MESSAGES", "1000000"))
-SMALL = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -33,25 +32,6 @@ def run_undisturbed(lives: Lives, folder: Path, count: int) -> dict[str, list[ob
     assert_right(results, count // BATCH)
     assert acknowledged(job.ledger) == count // BATCH
     return results
-
-
-def assert_right(results: dict[str, list[object]], batches: int) -> None:
-    """Check what was written of some batches against the formula."""
-    rows, totals = expected(batches)
-    in_lake = [row for name, found in results.items() if ".parquet" in name for row in found]
-    assert sorted(in_lake) == rows
-    for kind in ("totals/", "groups/"):
-        texts = {
-            name.removeprefix(kind): found
-            for name, found in results.items()
-            if name.startswith(kind)
-        }
-        assert texts == {name: [str(total)] for name, total in totals.items()}
-
-
-@pytest.fixture(scope="module")
-def small(lives: Lives, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
-    return run_undisturbed(lives, tmp_path_factory.mktemp("small"), SMALL)
 
 
 def assert_sound(job: Job) -> None:
