@@ -38,6 +38,9 @@ format: $(STAMP) ## Mend style
 
 bench: $(STAMP) ## Measure side by side with Beam per element, Bytewax, DuckDB and Polars
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.restart
+	$(BIN)/python -m benchmarks.workers
 
 lock: $(STAMP) ## Pin every package anew, for Python 3.10 to 3.13
 	$(BIN)/python -m pip install --quiet uv
