@@ -15,18 +15,18 @@ from transforms.field import Field, Source
 __all__ = ["require_apart", "require_columns", "require_partitions", "require_time"]
 
 
-def require_columns(flag: str, fields: Iterable[Field], schema: pa.Schema) -> None:
-    """Refuse fields that name a column which the schema lacks."""
+def require_columns(flag: str, fields: Iterable[Field], schema: pa.Schema | None) -> None:
+    """Refuse fields that name a column which the schema lacks; without a schema there is none."""
     for field in fields:
         if field.source is Source.COLUMN:
             _require_column(flag, field, field.name, schema)
 
 
-def require_time(flag: str, field: Field, schema: pa.Schema) -> None:
+def require_time(flag: str, field: Field, schema: pa.Schema | None) -> None:
     """Refuse an event time whose column is missing or holds no time."""
-    require_columns(flag, [field], schema)
     if field.source is Source.COLUMN:
-        _require_time(flag, field, field.name, schema)
+        columns = _require_column(flag, field, field.name, schema)
+        _require_time(flag, field, field.name, columns)
 
 
 def require_partitions(flag: str, levels: Iterable[Partition], schema: pa.Schema) -> None:
@@ -51,12 +51,19 @@ def _absolute(folder: str) -> str:
     return bucket + colon + (posixpath.normpath(path) if colon else os.path.realpath(folder))
 
 
-def _require_column(flag: str, value: object, name: str, schema: pa.Schema) -> None:
+def _require_column(flag: str, value: object, name: str, schema: pa.Schema | None) -> pa.Schema:
+    """Return the schema that has the column."""
+    if schema is None:
+        raise ConfigError(
+            flag, str(value), "names a column, and without --schema messages have none",
+            "Use attribute:NAME or message:NAME, or give --schema",
+        )  # fmt: skip
     if name not in schema.names:
         raise ConfigError(
             flag, str(value), "names no column of --schema",
             f"Use one of {', '.join(schema.names)}",
         )  # fmt: skip
+    return schema
 
 
 def _require_time(flag: str, value: object, name: str, schema: pa.Schema) -> None:

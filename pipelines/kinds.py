@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from connectors import lake
+from connectors import dead_letter, lake
 from connectors.pubsub.names import check_subscription, check_topic
 from pipelines.params import Kind
 from transforms.duration import parse_duration
@@ -21,6 +21,7 @@ from transforms.windows import parse_windows
 
 __all__ = [
     "COUNT",
+    "DEAD_LETTER",
     "DURATION",
     "FIELD",
     "FIELDS",
@@ -84,6 +85,7 @@ def _fields(text: str) -> tuple[Field, ...]:
 SUBSCRIPTION = _name("subscription", check_subscription)
 TOPIC = _name("topic", check_topic)
 COUNT = Kind("N", _count)
+DEAD_LETTER = Kind("TOPIC|TABLE|FOLDER", dead_letter.target)
 PARTITIONS = Kind("LEVELS", lake.Partition.parse)
 TRIGGER = Kind("TRIGGER", parse_trigger)
 WINDOW = Kind("WINDOW", parse_windows)

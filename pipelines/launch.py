@@ -145,7 +145,8 @@ def _naming_flags(params: Any) -> Iterator[None]:
         yield
     except errors.ConfigError as error:
         for spec in specs(type(params)):
-            if error.value is not None and getattr(params, spec.name) == error.value:
+            given = getattr(params, spec.name)
+            if error.value is not None and error.value in (given, str(given)):
                 raise errors.ConfigError(spec.flag, error.value, error.rule, error.fix) from error
         raise
 

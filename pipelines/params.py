@@ -3,12 +3,12 @@
 A pipeline declares its parameters once::
 
     @dataclass(frozen=True, kw_only=True)
-    class Params:
-        subscription: str = param(SUBSCRIPTION, "Subscription to read from.")
+    class Params(Source):
         window: Window = param(window_kind, "...", default="fixed:1m")
 
-Each field has a ``Kind``, which reads the text of the flag and states its rule. Defaults are
-texts too and pass through the same rule, so that a bad default can't hide.
+What several pipelines take is declared once, as a ``Group``. Each field has a ``Kind``, which
+reads the text of the flag and states its rule. Defaults are texts too and pass through the same
+rule, so that a bad default can't hide.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import dataclasses
 import difflib
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from transforms.errors import ConfigError
 
 __all__ = [
     "ExactlyOneOf",
+    "Group",
     "Kind",
     "Parser",
     "Spec",
@@ -85,6 +86,34 @@ class ExactlyOneOf:
             )
 
 
+class Group:
+    """Parameters that several pipelines share: the base of a dataclass of ``param`` fields.
+
+    A Params class inherits from the groups that it takes. The help lists them in the order of the
+    bases, then what the class declares itself; a field that is declared once more keeps its place.
+    The ``RULES`` of all of them hold, and ``check`` of each is called when all values are set.
+    """
+
+    RULES: ClassVar[tuple[ExactlyOneOf, ...]] = ()
+
+    def check(self) -> None:
+        """Raise ConfigError if values contradict each other."""
+
+    def __post_init__(self) -> None:
+        for owner in _lineage(type(self)):
+            if "check" in vars(owner):
+                vars(owner)["check"](self)
+
+
+def _lineage(params_class: type) -> Iterator[type]:
+    """Yield the bases from left to right, each before what inherits from it, and once."""
+    found: dict[type, None] = {}
+    for base in params_class.__bases__:
+        found |= dict.fromkeys(_lineage(base))
+    yield from found
+    yield params_class
+
+
 def param(
     kind: Kind,
     help: str,  # noqa: A002 - the word that argparse uses as well
@@ -115,10 +144,12 @@ def param(
 
 def specs(params_class: type) -> list[Spec]:
     """Return the parameters of a Params class in the order of their declaration."""
+    fields = {field.name: field for field in dataclasses.fields(params_class)}
+    declared = (name for owner in _lineage(params_class) for name in inspect.get_annotations(owner))
     return [
-        dataclasses.replace(field.metadata[_METADATA_KEY], name=field.name)
-        for field in dataclasses.fields(params_class)
-        if _METADATA_KEY in field.metadata
+        dataclasses.replace(fields[name].metadata[_METADATA_KEY], name=name)
+        for name in dict.fromkeys(declared)
+        if name in fields and _METADATA_KEY in fields[name].metadata
     ]
 
 
@@ -129,8 +160,9 @@ def validated(params_class: type[P], texts: Mapping[str, str]) -> P:
         ConfigError: a value breaks the rule of its kind, a required parameter is missing, or a
             rule of the class is broken.
     """
-    for rule in getattr(params_class, "RULES", ()):
-        rule.check(texts)
+    for owner in _lineage(params_class):
+        for rule in vars(owner).get("RULES", ()):
+            rule.check(texts)
     values = {}
     for spec in specs(params_class):
         if spec.name in texts:

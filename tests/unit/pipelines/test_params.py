@@ -5,7 +5,17 @@ from typing import ClassVar
 
 import pytest
 
-from pipelines.params import ExactlyOneOf, Kind, Parser, help_text, param, parse_flags, specs
+from pipelines.params import (
+    ExactlyOneOf,
+    Group,
+    Kind,
+    Parser,
+    help_text,
+    param,
+    parse_flags,
+    specs,
+    validated,
+)
 from transforms.errors import ConfigError
 
 
@@ -132,3 +142,66 @@ def test_bad_default_is_found_when_the_class_is_defined() -> None:
     """A default must obey its own rule."""
     with pytest.raises(ConfigError, match="must be even"):
         param(EVEN, "How large.", default="7")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(Group):
+    RULES: ClassVar = (ExactlyOneOf(("source", "file")),)
+    source: str | None = param(TEXT, "Where from.", required=False)
+    file: str | None = param(TEXT, "Which file.", required=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Width(Group):
+    width: int = param(EVEN, "How wide.")
+
+    def check(self) -> None:
+        if self.width > 100:
+            raise ConfigError("--width", self.width, "must be at most 100", "Write 100")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area(Width):
+    height: int = param(EVEN, "How high.")
+
+    def check(self) -> None:
+        if self.height > self.width:
+            raise ConfigError("--height", self.height, "must be at most the width", "Swap them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared(Input, Area):
+    name: str = param(TEXT, "What to call it.", default="it")
+    source: str | None = param(TEXT, "Where from, and nowhere else.", required=False)
+
+    def check(self) -> None:
+        if self.name == "forbidden":
+            raise ConfigError("--name", self.name, "must be another", "Choose one")
+
+
+def test_parameters_of_groups_come_in_the_order_of_the_bases() -> None:
+    """A page of help reads from the first group to what the pipeline declares itself."""
+    assert [spec.name for spec in specs(Shared)] == ["source", "file", "width", "height", "name"]
+
+
+def test_parameter_declared_once_more_keeps_its_place() -> None:
+    """A pipeline can say more about a parameter of a group without moving it."""
+    assert specs(Shared)[0].help == "Where from, and nowhere else."
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag"),
+    [
+        ({"width": "102"}, "--width"),
+        ({"height": "6"}, "--height"),
+        ({"name": "forbidden"}, "--name"),
+        ({"file": "b"}, "--source or --file"),
+    ],
+)
+def test_rules_and_checks_of_all_groups_hold(changes: dict[str, str], flag: str) -> None:
+    """No group loses its say because another one, or the pipeline, has one too."""
+    good = {"source": "a", "width": "4", "height": "2"}
+    assert validated(Shared, good) == Shared(source="a", width=4, height=2)
+    with pytest.raises(ConfigError) as caught:
+        validated(Shared, good | changes)
+    assert caught.value.name == flag

@@ -1,0 +1,77 @@
+"""The places where dead letters can be kept, and how they are written on a command line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from connectors.pubsub import names
+from transforms.errors import ConfigError
+
+__all__ = ["Folder", "Table", "Target", "Topic", "target"]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of Parquet files, on this machine or on ``gs://``."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic: the rejected message with the reason in attributes."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of BigQuery, one row per failure."""
+
+    project: str
+    dataset: str
+    table: str
+
+    @property
+    def path(self) -> str:
+        """The name as BigQuery's API has it."""
+        return f"projects/{self.project}/datasets/{self.dataset}/tables/{self.table}"
+
+    def __str__(self) -> str:
+        return f"{self.project}:{self.dataset}.{self.table}"
+
+
+Target: TypeAlias = Folder | Topic | Table
+
+# A project may have its domain in front: example.com:my-project.
+_SHORT = re.compile(r"(?P<project>[^/]+):(?P<dataset>\w+)\.(?P<table>[^/.:]+)")
+_LONG = re.compile(r"projects/(?P<project>[^/]+)/datasets/(?P<dataset>\w+)/tables/(?P<table>[^/]+)")
+
+
+def target(text: str) -> Target:
+    """Read ``projects/P/topics/T``, ``P:D.T``, ``projects/P/datasets/D/tables/T``, or a folder.
+
+    Raises:
+        ConfigError: it is none of them, or a name is against the rules of the service.
+    """
+    if text.startswith("projects/") and "/topics/" in text:
+        names.check_topic("topic", text)
+        return Topic(text)
+    if table := _SHORT.fullmatch(text) or _LONG.fullmatch(text):
+        return Table(**table.groupdict())
+    path = text.rstrip("/") or text[:1]
+    if not path or path.startswith("projects/") or "://" in path.removeprefix("gs://"):
+        raise ConfigError(
+            "dead letter", text,
+            "must be a topic, a table, or a folder on this machine or gs://BUCKET/FOLDER",
+            "Write projects/PROJECT/topics/ID, PROJECT:DATASET.TABLE or for example ./dead_letters",
+        )  # fmt: skip
+    return Folder(path)

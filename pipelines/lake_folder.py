@@ -1,0 +1,41 @@
+"""What pipelines take that write a Parquet lake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connectors import lake
+from pipelines import kinds
+from pipelines.params import Group, param
+
+__all__ = ["LakeFolder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LakeFolder(Group):
+    """A folder with Hive-style folders in it."""
+
+    output: str = param(
+        kinds.FOLDER,
+        "Folder of the lake.",
+        example="./lake or gs://my-bucket/lake",
+        group="Lake",
+    )
+    partition_by: tuple[lake.Partition, ...] = param(
+        kinds.PARTITIONS,
+        "Folders within the lake, outermost first: a column, or year, month, date, hour or "
+        "minute(COLUMN).",
+        example="date(departure),carrier",
+        default="",
+        group="Lake",
+    )
+    shards: int = param(
+        kinds.COUNT,
+        "Parallel parts of de-duplication, and files of each window on a runner without end.",
+        default="1",
+        group="Lake",
+    )
+
+    def write(self) -> lake.Write:
+        """Return the step that writes."""
+        return lake.Write(self.output, partition_by=self.partition_by, shards=self.shards)

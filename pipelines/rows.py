@@ -1,0 +1,147 @@
+"""What pipelines take to make rows of messages: schema, event time, windows, what is repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from apache_beam.transforms.trigger import TriggerFn
+
+from connectors import pubsub
+from pipelines import checks, kinds
+from pipelines.params import Group, param
+from transforms.field import Field, message
+from transforms.message import PUBLISH_TIME
+from transforms.parse import Parse
+from transforms.windows import Windowing, Windows
+
+__all__ = ["Deduplication", "EventTime", "Payload", "Windowed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload(Group):
+    """The columns of a payload."""
+
+    schema: pa.Schema = param(
+        kinds.SCHEMA_FILE,
+        "JSON file with the columns of the payload in BigQuery's schema form.",
+        example="flights.json",
+        group="Rows",
+    )
+
+    def parse(self) -> Parse:
+        """Return the step from messages to rows."""
+        return Parse(self.schema)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventTime(Group):
+    """Where a row's time is, and how it follows the order of publishing.
+
+    Without a ``Payload`` beside it, or with one that has no schema, the time can only be an
+    attribute or a part of the message.
+    """
+
+    event_time: Field = param(
+        kinds.FIELD,
+        "Where a row's event time is: a column, attribute:NAME or message:publish_time.",
+        default="message:publish_time",
+        group="Rows",
+    )
+    disorder: float = param(
+        kinds.DURATION,
+        "How much earlier than another an event may be that is published after it; what is earlier "
+        "still is late. Counts without end, where event time is not the publish time.",
+        default="1m",
+        group="Rows",
+    )
+    idle: float | None = param(
+        kinds.DURATION,
+        "When nothing has come for this time, event time follows the clock and windows close: for "
+        "events that happen now. By default it waits for the next event: for any others too.",
+        example="10s",
+        required=False,
+        group="Rows",
+    )
+
+    def check(self) -> None:
+        """Refuse a column that is missing or holds no time."""
+        checks.require_time("--event_time", self.event_time, _schema(self))
+
+    def watermark(self) -> pubsub.Watermark:
+        """Return how far event time has come, for ``Source.read``."""
+        if self.event_time == message(PUBLISH_TIME):
+            return pubsub.PublishTime()
+        return pubsub.EventTime(self.event_time, self.disorder, self.idle, _schema(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deduplication(Group):
+    """What makes two messages the same event."""
+
+    dedup_by: tuple[Field, ...] = param(
+        kinds.FIELDS,
+        "What makes an event the same: columns, attribute:NAME or message:message_id.",
+        default="message:message_id",
+        group="Rows",
+    )
+    dedup_horizon: float = param(
+        kinds.DURATION,
+        "How long a repeated event is recognised, in event time.",
+        default="1d",
+        group="Rows",
+    )
+
+    def check(self) -> None:
+        """Refuse a column that is missing."""
+        checks.require_columns("--dedup_by", self.dedup_by, _schema(self))
+
+    @property
+    def keys(self) -> dict[str, Field]:
+        """The fields as columns to add, by name, where messages are dropped before they count."""
+        return {f"_key_{number}": field for number, field in enumerate(self.dedup_by)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windowed(Group):
+    """Windows of event time, and what happens to late rows."""
+
+    window: Windows = param(
+        kinds.WINDOW,
+        "Windows of event time: SIZE or fixed:SIZE, sliding:SIZE/PERIOD or session:GAP. Each "
+        "window is a file at least.",
+        default="fixed:1h",
+        group="Rows",
+    )
+    allowed_lateness: float = param(
+        kinds.DURATION,
+        "How long after its window a late row is still written, to a file of its own.",
+        default="1d",
+        group="Rows",
+    )
+    trigger: TriggerFn = param(
+        kinds.TRIGGER,
+        "When a window is written: at_watermark, or early:DURATION for files before that.",
+        default="at_watermark",
+        group="Rows",
+    )
+
+    def windowing(self, event_time: Field, drop: Sequence[str] = ()) -> Windowing:
+        """Return the step that puts rows into windows.
+
+        Args:
+            event_time: where a row's time is, as of ``EventTime``.
+            drop: columns that no later step needs.
+        """
+        return Windowing(
+            self.window,
+            event_time,
+            allowed_lateness_s=self.allowed_lateness,
+            trigger=self.trigger,
+            drop=drop,
+        )
+
+
+def _schema(params: Group) -> pa.Schema | None:
+    return getattr(params, "schema", None)

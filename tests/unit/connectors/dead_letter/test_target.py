@@ -1,0 +1,52 @@
+"""Where dead letters go, as the command line says it."""
+
+import pytest
+
+from connectors.dead_letter.target import Folder, Table, Topic, target
+from transforms.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("./dead", Folder("./dead")),
+        ("dead/", Folder("dead")),
+        ("/", Folder("/")),
+        ("gs://bucket/dead/", Folder("gs://bucket/dead")),
+        ("./projects/p/topics/t", Folder("./projects/p/topics/t")),
+        ("projects/p/topics/dead", Topic("projects/p/topics/dead")),
+        ("p:d.t", Table("p", "d", "t")),
+        ("example.com:p:d.t", Table("example.com:p", "d", "t")),
+        ("projects/p/datasets/d/tables/t", Table("p", "d", "t")),
+    ],
+)
+def test_form_says_which_target_is_meant(text: str, meant: object) -> None:
+    """Topics and tables are told from folders by how they are written."""
+    assert target(text) == meant
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "s3://bucket/dead", "projects/p", "projects/p/datasets/d", "projects/p/subscriptions/s"],
+)
+def test_what_is_none_of_the_three_is_refused(text: str) -> None:
+    """The error names all three forms."""
+    with pytest.raises(ConfigError, match=r"a topic, a table, or a folder.*PROJECT:DATASET\.TABLE"):
+        target(text)
+
+
+def test_bad_topic_is_refused_by_the_rule_of_topics() -> None:
+    """What is meant as a topic is not taken for a folder."""
+    with pytest.raises(ConfigError, match="3 to 255"):
+        target("projects/p/topics/1")
+
+
+@pytest.mark.parametrize("text", ["./dead", "projects/p/topics/dead", "p:d.t"])
+def test_target_is_shown_as_it_was_written(text: str) -> None:
+    """An error about a target can be traced to the flag that gave it."""
+    assert str(target(text)) == text
+
+
+def test_table_has_its_name_in_the_api() -> None:
+    """The short form and the path of the API are the same table."""
+    assert target(target("p:d.t").path) == target("p:d.t")  # type: ignore[union-attr]
