@@ -84,6 +84,13 @@ class Trigger:
             return bool(self._root.on_fire(moment))
         return None
 
+    def fires_in_time(self, moment: Moment) -> bool:
+        """Tell whether it would fire after any delay, without further elements. Changes state."""
+        now_us, moment.now_us = moment.now_us, _UNSET - 1
+        fires = self._root.should_fire(moment)
+        moment.now_us = now_us
+        return fires
+
     def merge(self, states: Iterable[Sequence[int]]) -> list[int]:
         """Return what the states of several windows come to when they become one.
 
