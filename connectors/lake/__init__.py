@@ -1,6 +1,6 @@
 """A Parquet lake that any tool reads by its folder: ``lake.Write``."""
 
-from connectors.lake.parquet import Encodings, FileOptions
+from connectors.files.parquet import Encodings, FileOptions
 from connectors.lake.partition import Granularity, Partition
 from connectors.lake.write import Write, Written
 

@@ -36,8 +36,9 @@ from apache_beam.transforms.window import (
 from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming
 
 from connectors import lake
+from connectors.files.steps import Target, WritePanes
 from connectors.lake import FileOptions
-from connectors.lake.steps import Target, WritePanes
+from connectors.lake.write import HiveFolders
 from connectors.ledger import Commit, Ledger
 from connectors.run import Run
 from connectors.store import LocalStore
@@ -401,7 +402,9 @@ def test_a_pane_is_read_batch_by_batch(tmp_path: Path) -> None:
     root = tmp_path / "lake"
     Ledger(str(root)).open()
     options = FileOptions(row_group_rows=1_000)
-    step = WritePanes(Target(str(root), None, "job", (), 1, options, metrics.ROWS_WRITTEN))
+    step = WritePanes(
+        Target(str(root), None, "job", HiveFolders(()), 1, options, metrics.ROWS_WRITTEN)
+    )
     step.setup()
     alive: weakref.WeakSet[Batch] = weakref.WeakSet()
     most = 0
@@ -486,7 +489,7 @@ def test_a_full_disk_is_explained_wherever_it_is_met(
     """Nothing is visible, nothing stays staged, and the next run with room writes all rows."""
     root = str(tmp_path / "lake")
     with monkeypatch.context() as patch:
-        patch.setattr("connectors.lake.steps.store_of", lambda _root: _Full())
+        patch.setattr("connectors.files.steps.store_of", lambda _root: _Full())
         with pytest.raises(TransientError, match="disk full while writing"):
             run(in_windows(MINUTES), lake.Write(root))
     assert not list(tmp_path.rglob("*.staged"))

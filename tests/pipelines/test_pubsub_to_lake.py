@@ -137,7 +137,7 @@ def test_failed_run_acknowledges_nothing(
 
     publish([*map(click, range(10))])
     with monkeypatch.context() as patch:
-        patch.setattr("connectors.lake.steps.split", broken)
+        patch.setattr("connectors.lake.write.split", broken)
         assert run(flags) == 1
     assert "the step is broken" in capsys.readouterr().err
     assert rows(flags["output"]) == []

@@ -10,7 +10,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.lake.layout import NULL, PaneName, file_name, folder_part
+from connectors.files.layout import PaneName, file_name
+from connectors.lake.layout import NULL, folder_part
 from connectors.lake.partition import Partition, split
 from transforms.batch import Batch
 

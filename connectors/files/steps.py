@@ -1,4 +1,4 @@
-"""The steps of ``lake.Write``: they shard, write and list, and know nothing of pipelines."""
+"""The steps of writing files: they shard, write and list, and know nothing of pipelines."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import apache_beam as beam
 import msgspec
 from apache_beam.transforms.window import GlobalWindow, GlobalWindows, IntervalWindow
 from apache_beam.utils.windowed_value import PaneInfo, PaneInfoTiming, WindowedValue
 
-from connectors.lake.layout import PaneName, file_name, parts, shards
-from connectors.lake.parquet import FileOptions, FilesWriter
-from connectors.lake.partition import Partition, split
+from connectors.files.layout import PaneName, file_name, parts, shards
+from connectors.files.writer import FilesWriter, Format
 from connectors.ledger import Ledger
 from connectors.objects import store_of
 from connectors.records import LakeFile
@@ -26,7 +26,14 @@ from transforms.batch import Batch
 from transforms.message import MESSAGE
 from transforms.metrics import BYTES_WRITTEN, FILES_WRITTEN, Counter
 
-__all__ = ["ListFiles", "Shard", "Target", "WriteBundle", "WritePanes"]
+__all__ = ["Folders", "ListFiles", "Shard", "Target", "WriteBundle", "WritePanes"]
+
+
+class Folders(Protocol):
+    """Which folder below the root a row belongs to."""
+
+    def split(self, batch: Batch, pane: PaneName) -> Iterator[tuple[str, Batch]]:
+        """Yield each folder and the rows that belong to it, in their order."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +48,9 @@ class Target:
     root: str
     folder: str | None
     job: str
-    levels: tuple[Partition, ...]
+    folders: Folders
     shards: int
-    files: FileOptions
+    files: Format
     rows_written: Counter
 
     def count(self, files: Iterable[LakeFile]) -> None:
@@ -88,8 +95,8 @@ class _WriteFiles(beam.DoFn):
     def _new_writer(self) -> FilesWriter:
         return FilesWriter(self._store, self._folder, self._target.files)
 
-    def _add(self, writer: FilesWriter, name: str, batch: Batch) -> None:
-        for folder, part in split(batch, self._target.levels):
+    def _add(self, writer: FilesWriter, pane: PaneName, name: str, batch: Batch) -> None:
+        for folder, part in self._target.folders.split(batch, pane):
             writer.add(posixpath.join(self._target.root, folder, name), part)
 
     @contextlib.contextmanager
@@ -115,12 +122,13 @@ class WritePanes(_WriteFiles):
     ) -> Iterator[LakeFile]:
         """Write all batches of the pane, and publish the files unless a run will."""
         target = self._target
-        name = file_name(_pane_name(window, pane), shard[0], target.shards, target.job)
+        named = _pane_name(window, pane)
+        name = file_name(named, shard[0], target.shards, target.job)
         writer = self._new_writer()
         with self._aborting(writer):
             for batch in shard[1]:
-                self._add(writer, name, batch)
-            files = _renamed(writer.finish(), parts)
+                self._add(writer, named, name, batch)
+            files = _renamed(writer.finish(), parts, target.files.suffix)
             if target.folder is None:
                 publish(self._store, files)
         target.count(files)
@@ -143,7 +151,7 @@ class WriteBundle(_WriteFiles):
         """Add the batch to the files of its window."""
         pane = PaneName(_window_us(window), 0, late=False)
         with self._aborting(self._writer):
-            self._add(self._writer, str(pane), batch.drop([MESSAGE]))
+            self._add(self._writer, pane, str(pane), batch.drop([MESSAGE]))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Complete the files; they stay staged until the run commits."""
@@ -165,17 +173,21 @@ class ListFiles(beam.DoFn):
         """Name the files, list them, and pass them on."""
         files = [file for file in group[1] if file is not None]
         if self._by_pane:
-            files = _renamed(files, partial(shards, job=self._target.job))
+            names = partial(shards, job=self._target.job)
+            files = _renamed(files, names, self._target.files.suffix)
         manifest = posixpath.join(str(self._target.folder), MANIFEST)
         store_of(self._target.root).write(manifest, encode_manifest(files))
         yield from files
 
 
-def _renamed(files: list[LakeFile], names: Callable[[Sequence[str]], list[str]]) -> list[LakeFile]:
+def _renamed(
+    files: list[LakeFile], names: Callable[[Sequence[str]], list[str]], suffix: str
+) -> list[LakeFile]:
     """Return the files under names that depend on all of their paths."""
     paths = names([file.path for file in files])
     return [
-        msgspec.structs.replace(file, path=path) for file, path in zip(files, paths, strict=True)
+        msgspec.structs.replace(file, path=path + suffix)
+        for file, path in zip(files, paths, strict=True)
     ]
 
 

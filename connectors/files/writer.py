@@ -1,4 +1,4 @@
-"""Rows to Parquet files, many at a time, streamed in row groups within bounds."""
+"""Rows to files of one format, many at a time, streamed in blocks within bounds."""
 
 from __future__ import annotations
 
@@ -6,74 +6,64 @@ import contextlib
 import posixpath
 import uuid
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from connectors.records import LakeFile
 from connectors.store import Store
 from transforms.batch import Batch
 from transforms.errors import PermanentError
 
-__all__ = ["Encodings", "FileOptions", "FilesWriter", "merged_schema", "writer_options"]
+__all__ = ["Encoder", "FilesWriter", "Format", "merged_schema"]
 
 PENDING_BYTES_MAX = 256 << 20
-"""Rows that wait in memory for their row group to fill; then the largest group is written."""
+"""Rows that wait in memory for their block to fill; then the largest block is written."""
 PENDING_BYTES_WANTED = 32 << 20
-"""From here on a group is written if it is worth it: fresh memory costs more than encoding."""
+"""From here on a block is written if it is worth it: fresh memory costs more than encoding."""
 GROUP_ROWS_MIN = 8_192
-"""Rows that make a group worth writing; groups of fewer rows compress and scan badly."""
+"""Rows that make a block worth writing; blocks of fewer rows compress and scan badly."""
 RELIEF_BYTES = 4 << 20
 """What must come in before it is worth looking for a large group again."""
 OPEN_FILES_MAX = 512
 """Files that are open at a time; below the usual limit of 1,024 per process."""
 FILES_MAX = 100_000
 """Files of one bundle or pane: more is a partition by something like a user's id."""
-_ZSTD_LEVEL = 1
-_SAMPLE_ROWS = 2_048
 _MEASURED_ROWS = 1_024
 _CHUNK_ROWS_MIN = 256
 
 
-class Encodings(Enum):
-    """Which Parquet encodings are used for columns whose values rarely repeat."""
+class Encoder(Protocol):
+    """A file that is being written."""
 
-    PLAIN = "plain"
-    """Every reader knows them."""
-    DELTA = "delta"
-    """A quarter less work, a few percent smaller; for Spark from 3.4 on, and not every reader."""
+    schema: pa.Schema
+    """Of all rows."""
+
+    def write(self, table: pa.Table) -> None:
+        """Write rows of the schema."""
+
+    def close(self) -> None:
+        """Write what belongs at the end; the sink is the caller's to close."""
 
 
-@dataclass(frozen=True)
-class FileOptions:
-    """How files are written.
-
-    Args:
-        row_group_rows: rows of one row group, the unit that readers skip or work on in parallel.
-        compression: a codec of Arrow's Parquet writer, or ``none``.
-        compression_level: of the codec; by default 1 for zstd, else the codec's own.
-        encodings: for columns whose values rarely repeat.
-    """
-
-    row_group_rows: int = 131_072
-    compression: str = "zstd"
-    compression_level: int | None = None
-    encodings: Encodings = Encodings.PLAIN
+class Format(Protocol):
+    """How rows become a file: ``FileOptions`` for Parquet, ``JsonLines``, ``Avro``."""
 
     @property
-    def level(self) -> int | None:
-        """The level to give to the codec; many accept none at all."""
-        if self.compression_level is None and self.compression == "zstd":
-            return _ZSTD_LEVEL
-        return self.compression_level
+    def suffix(self) -> str:
+        """How the names of files end, such as ``.parquet``."""
+
+    @property
+    def block_rows(self) -> int:
+        """Rows that are worth encoding together; fewer wait for more."""
+
+    def open(self, sink: Any, first: pa.Table) -> Encoder:
+        """Begin a file; ``first`` are its first rows, which are to be written after."""
 
 
 @dataclass
 class _File:
-    """One file that is being written: rows that wait for their row group, and the rest on disk."""
+    """One file that is being written: rows that wait for their block, and the rest on disk."""
 
     staged: str
     path: str
@@ -81,21 +71,21 @@ class _File:
     pending_rows: int = 0
     pending_bytes: int = 0
     written_rows: int = 0
-    writer: pq.ParquetWriter | None = None
+    encoder: Encoder | None = None
     sink: Any = None
 
     def close(self) -> None:
         """Write the footer, if anything was written; close the file even if that fails."""
-        if self.writer is not None:
+        if self.encoder is not None:
             with self.sink:
-                self.writer.close()
+                self.encoder.close()
 
 
 class FilesWriter:
-    """Writes rows to Parquet files by path; they stay staged until published.
+    """Writes rows to files by path; they stay staged until published.
 
     Guarantees:
-        Memory: ``PENDING_BYTES_MAX`` of rows, and what the codec needs per open file.
+        Memory: ``PENDING_BYTES_MAX`` of rows, and what the encoder needs per open file.
         Order: the rows of a path keep the order in which they came.
         A path gets one file, or several if more files than ``OPEN_FILES_MAX`` fill at the same
         time; then ``finish`` returns the path several times, and the caller tells them apart.
@@ -103,13 +93,13 @@ class FilesWriter:
     Args:
         store: where the files are.
         staging: the folder that holds them until they are complete.
-        options: how files are written.
+        files: how files are written.
     """
 
-    def __init__(self, store: Store, staging: str, options: FileOptions) -> None:
+    def __init__(self, store: Store, staging: str, files: Format) -> None:
         self._store = store
         self._staging = staging
-        self._options = options
+        self._format = files
         self._files: dict[str, _File] = {}
         self._open: dict[str, _File] = {}  # in the order of their last row group
         self._done: list[LakeFile] = []
@@ -119,7 +109,7 @@ class FilesWriter:
         self._row_bytes = 0.0
 
     def add(self, path: str, batch: Batch) -> None:
-        """Take rows for a file, and write whole row groups."""
+        """Take rows for a file, and write whole blocks."""
         if not len(batch):
             return
         file = self._files.get(path) or self._new_file(path)
@@ -128,7 +118,7 @@ class FilesWriter:
         file.pending_rows += len(batch)
         file.pending_bytes += size
         self._pending_bytes += size
-        if file.pending_rows >= self._options.row_group_rows:
+        if file.pending_rows >= self._format.block_rows:
             self._write(file)
         elif self._pending_bytes > max(PENDING_BYTES_WANTED, self._relieved_bytes):
             self._relieve()
@@ -171,31 +161,29 @@ class FilesWriter:
                 f"one step wants to write more than {FILES_MAX:,} files, for example {path}. "
                 "Use longer windows, or partition by something with fewer values."
             )
-        staged = posixpath.join(self._staging, f"{uuid.uuid4().hex}.parquet.staged")
+        staged = posixpath.join(self._staging, f"{uuid.uuid4().hex}{self._format.suffix}.staged")
         file = self._files[path] = _File(staged, path)
         return file
 
     def _write(self, file: _File) -> None:
-        """Write the pending rows, as row groups of at least the wanted size if there are enough."""
-        schema = file.writer.schema if file.writer else merged_schema(file.pending, file.path)
+        """Write the pending rows."""
+        schema = file.encoder.schema if file.encoder else merged_schema(file.pending, file.path)
         table = pa.Table.from_batches([_fitted(rows, schema, file.path) for rows in file.pending])
         if table.num_rows < len(file.pending) * _CHUNK_ROWS_MIN:
             table = table.combine_chunks()  # costs less than the encoder does per chunk
         self._pending_bytes -= file.pending_bytes
         file.pending, file.pending_rows, file.pending_bytes = [], 0, 0
-        writer = file.writer or self._opened(file, table)
+        encoder = file.encoder or self._opened(file, table)
         self._open[file.path] = self._open.pop(file.path, file)
-        groups = max(1, table.num_rows // self._options.row_group_rows)
-        writer.write_table(table, -(-table.num_rows // groups))
+        encoder.write(table)
         file.written_rows += table.num_rows
 
-    def _opened(self, file: _File, table: pa.Table) -> pq.ParquetWriter:
+    def _opened(self, file: _File, table: pa.Table) -> Encoder:
         if len(self._open) >= OPEN_FILES_MAX:
             self._finish(next(iter(self._open.values())))
         file.sink = self._store.output(file.staged)
-        options = writer_options(table, self._options)
-        file.writer = pq.ParquetWriter(file.sink, table.schema, **options)
-        return file.writer
+        file.encoder = self._format.open(file.sink, table)
+        return file.encoder
 
     def _finish(self, file: _File) -> None:
         if file.pending:
@@ -243,40 +231,3 @@ def _cast(rows: pa.RecordBatch, field: pa.Field) -> pa.Array:
     if field.name not in rows.schema.names:
         return pa.nulls(rows.num_rows, field.type)
     return rows.column(field.name).cast(field.type)
-
-
-def writer_options(table: pa.Table, options: FileOptions) -> dict[str, Any]:
-    """Return the options of ``ParquetWriter`` for a file that begins with these rows.
-
-    A dictionary pays only where values repeat. For ids it costs a third of all work and makes
-    the file larger, because the writer fills it, gives it up, and begins again. So a sample of
-    the first row group decides for each column.
-    """
-    repeating: list[str] = []
-    delta: dict[str, str] = {}
-    for name, column in zip(table.schema.names, table.columns, strict=True):
-        if _repeats(column):
-            repeating.append(name)
-        elif options.encodings is Encodings.DELTA:
-            delta.update(_delta(name, column.type))
-    return {
-        "compression": options.compression,
-        "compression_level": options.level,
-        "use_dictionary": repeating,
-        "column_encoding": delta or None,
-    }
-
-
-def _repeats(column: pa.ChunkedArray) -> bool:
-    if pa.types.is_nested(column.type) or pa.types.is_boolean(column.type):
-        return False
-    sample = column.slice(0, _SAMPLE_ROWS)
-    return bool(pc.count_distinct(sample).as_py() <= len(sample) // 2)
-
-
-def _delta(name: str, kind: pa.DataType) -> dict[str, str]:
-    if pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
-        return {name: "DELTA_BINARY_PACKED"}
-    if pa.types.is_string(kind) or pa.types.is_binary(kind):
-        return {name: "DELTA_LENGTH_BYTE_ARRAY"}
-    return {}

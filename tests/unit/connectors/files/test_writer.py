@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors.lake import parquet
-from connectors.lake.parquet import Encodings, FileOptions, FilesWriter, writer_options
+from connectors.files import writer as module
+from connectors.files.parquet import FileOptions
+from connectors.files.writer import FilesWriter
 from connectors.ledger import LakeFile
 from connectors.store import LocalStore
 from transforms.batch import Batch
@@ -78,9 +79,9 @@ def test_the_largest_folder_is_written_when_memory_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bound holds for all folders together."""
-    monkeypatch.setattr(parquet, "PENDING_BYTES_WANTED", 500)
-    monkeypatch.setattr(parquet, "RELIEF_BYTES", 0)
-    monkeypatch.setattr(parquet, "PENDING_BYTES_MAX", 1_000)
+    monkeypatch.setattr(module, "PENDING_BYTES_WANTED", 500)
+    monkeypatch.setattr(module, "RELIEF_BYTES", 0)
+    monkeypatch.setattr(module, "PENDING_BYTES_MAX", 1_000)
     files = writer(tmp_path)
     files.add("small", batch(n=[1]))
     files.add("large", batch(n=list(range(120))))
@@ -91,9 +92,9 @@ def test_the_largest_folder_is_written_when_memory_is_short(
 
 def test_a_complete_group_is_written_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long before memory is short, a group that is large enough goes; small ones stay together."""
-    monkeypatch.setattr(parquet, "PENDING_BYTES_WANTED", 500)
-    monkeypatch.setattr(parquet, "RELIEF_BYTES", 0)
-    monkeypatch.setattr(parquet, "GROUP_ROWS_MIN", 100)
+    monkeypatch.setattr(module, "PENDING_BYTES_WANTED", 500)
+    monkeypatch.setattr(module, "RELIEF_BYTES", 0)
+    monkeypatch.setattr(module, "GROUP_ROWS_MIN", 100)
     files = writer(tmp_path)
     files.add("small", batch(n=list(range(90))))
     assert list(tmp_path.iterdir()) == []
@@ -104,7 +105,7 @@ def test_a_complete_group_is_written_early(tmp_path: Path, monkeypatch: pytest.M
 
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A partition by something like a user's id stops with advice."""
-    monkeypatch.setattr(parquet, "FILES_MAX", 2)
+    monkeypatch.setattr(module, "FILES_MAX", 2)
     files = writer(tmp_path)
     files.add("k=1", batch(n=[1]))
     files.add("k=2", batch(n=[1]))
@@ -116,7 +117,7 @@ def test_file_that_waited_longest_gives_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where more files fill than may be open, one is closed, and its later rows get a new file."""
-    monkeypatch.setattr(parquet, "OPEN_FILES_MAX", 2)
+    monkeypatch.setattr(module, "OPEN_FILES_MAX", 2)
     files = writer(tmp_path, FileOptions(row_group_rows=2))
     for number in (1, 2, 1, 3, 2):
         files.add(f"k={number}/f.parquet", batch(n=[number, number]))
@@ -133,7 +134,7 @@ def test_waiting_and_open_files_are_finished_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the end, a file that was never opened does not push an open one out twice."""
-    monkeypatch.setattr(parquet, "OPEN_FILES_MAX", 2)
+    monkeypatch.setattr(module, "OPEN_FILES_MAX", 2)
     files = writer(tmp_path, FileOptions(row_group_rows=2))
     files.add("waiting", batch(n=[0]))
     for number in range(3):
@@ -147,7 +148,7 @@ def test_abort_removes_files_that_were_closed_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that gave way to others is taken back with them."""
-    monkeypatch.setattr(parquet, "OPEN_FILES_MAX", 1)
+    monkeypatch.setattr(module, "OPEN_FILES_MAX", 1)
     files = writer(tmp_path, FileOptions(row_group_rows=2))
     files.add("a", batch(n=[1, 2]))
     files.add("b", batch(n=[1, 2]))
@@ -160,7 +161,7 @@ def test_folders_beyond_the_open_files_are_written_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files that fit in memory are opened and closed at the end, each in its turn."""
-    monkeypatch.setattr(parquet, "OPEN_FILES_MAX", 2)
+    monkeypatch.setattr(module, "OPEN_FILES_MAX", 2)
     files = writer(tmp_path)
     for number in range(5):
         files.add(f"k={number}", batch(n=[number]))
@@ -246,38 +247,3 @@ def test_later_rows_are_fitted_to_the_file(tmp_path: Path) -> None:
     files.add("", batch(a=pa.array([2], pa.int32())))
     (file,) = files.finish()
     assert read(file).to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
-
-
-def test_a_dictionary_is_used_where_values_repeat() -> None:
-    """Ids get none; nested and boolean columns, which can't be counted, get none either."""
-    table = pa.table(
-        {"id": [str(n) for n in range(100)], "kind": ["a", "b"] * 50, "flag": [True] * 100,
-         "n": list(range(100)), "tags": [[1]] * 100}
-    )  # fmt: skip
-    options = writer_options(table, FileOptions())
-    assert options["use_dictionary"] == ["kind"]
-    assert options["column_encoding"] is None
-
-
-def test_delta_encodings_are_for_columns_without_dictionary(tmp_path: Path) -> None:
-    """Numbers and texts that rarely repeat; the file reads the same."""
-    rows = batch(id=[str(n) for n in range(99)], n=list(range(99)), x=[n / 7 for n in range(99)])
-    files = writer(tmp_path, FileOptions(encodings=Encodings.DELTA))
-    files.add("", rows)
-    (file,) = files.finish()
-    group = pq.ParquetFile(file.staged).metadata.row_group(0)
-    encodings = [group.column(index).encodings for index in range(3)]
-    assert "DELTA_LENGTH_BYTE_ARRAY" in encodings[0]
-    assert "DELTA_BINARY_PACKED" in encodings[1]
-    assert "PLAIN" in encodings[2]
-    assert read(file).to_batches()[0].equals(rows.rows)
-
-
-def test_row_groups_carry_statistics_and_the_codec(tmp_path: Path) -> None:
-    """Readers skip row groups by them."""
-    files = writer(tmp_path)
-    files.add("", batch(n=[3, 1, 2]))
-    (file,) = files.finish()
-    column = pq.ParquetFile(file.staged).metadata.row_group(0).column(0)
-    assert (column.statistics.min, column.statistics.max) == (1, 3)
-    assert column.compression == "ZSTD"
