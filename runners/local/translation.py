@@ -41,6 +41,8 @@ __all__ = [
 GROUP, MATERIALIZE, STABLE, STREAM = "group", "materialize", "stable", "stream"
 IMPULSE = translations.IMPULSE_BUFFER
 
+_ASSIGN_WINDOWS_URN = common_urns.primitives.ASSIGN_WINDOWS.urn
+_FLATTEN_URN = common_urns.primitives.FLATTEN.urn
 _RESHUFFLE_URN = common_urns.composites.RESHUFFLE.urn
 _TEST_STREAM_URN = common_urns.primitives.TEST_STREAM.urn
 
@@ -70,6 +72,7 @@ def translate(pipeline: Any, *, drain: bool) -> tuple[Any, list[Any]]:
         _expand_reshuffles,
         _expand_test_streams,
         translations.expand_gbk,
+        _assign_windows_before_flattens,
         translations.sink_flattens,
         translations.greedily_fuse,
         translations.read_to_impulse,
@@ -83,7 +86,7 @@ def translate(pipeline: Any, *, drain: bool) -> tuple[Any, list[Any]]:
         phases=phases,
         known_runner_urns=frozenset(
             [
-                common_urns.primitives.FLATTEN.urn,
+                _FLATTEN_URN,
                 common_urns.primitives.GROUP_BY_KEY.urn,
                 _RESHUFFLE_URN,
                 _TEST_STREAM_URN,
@@ -128,7 +131,9 @@ def _expand_reshuffles(stages: Iterable[Any], context: Any) -> Iterator[Any]:
         source = _main_input(transform, output, context)
         if pcollections[source].coder_id != pcollections[output].coder_id:
             # What is read is what was written, byte for byte.
-            transcode, source = _transcode(stage, source, output, context)
+            step = f"{transform.unique_name}/Transcode", _spec(IDENTITY_DOFN_URN)
+            coder = pcollections[output].coder_id
+            transcode, source = _convert(source, step, stage, context, coder_id=coder)
             yield transcode
         for pcollection in (source, output):
             context.length_prefix_pcoll_coders(pcollection)
@@ -143,22 +148,31 @@ def _expand_reshuffles(stages: Iterable[Any], context: Any) -> Iterator[Any]:
         )  # fmt: skip
 
 
-def _transcode(stage: Any, source: str, output: str, context: Any) -> tuple[Any, str]:
-    """Return a stage that encodes elements anew, and the PCollection that it gives."""
+def _convert(
+    source: str, step: tuple[str, Any], origin: Any, context: Any, **form: str
+) -> tuple[Any, str]:
+    """Return a stage that passes elements on in another form, and the PCollection that it gives.
+
+    Args:
+        source: the PCollection that it reads.
+        step: its name, and the ``FunctionSpec`` of what it does in the SDK's harness.
+        origin: the stage that needs the form.
+        context: gets the new PCollection.
+        form: the fields in which that differs from the source.
+    """
+    name, spec = step
     pcollections = context.components.pcollections
-    name = f"{stage.transforms[0].unique_name}/Transcode"
-    transcoded = translations.unique_name(pcollections, f"{name}/out")
-    pcollections[transcoded].CopyFrom(pcollections[source])
-    pcollections[transcoded].unique_name = transcoded
-    pcollections[transcoded].coder_id = pcollections[output].coder_id
+    output = translations.unique_name(pcollections, f"{name}/out")
+    pcollections[output].CopyFrom(pcollections[source])
+    pcollections[output].MergeFrom(beam_runner_api_pb2.PCollection(unique_name=output, **form))
     transform = beam_runner_api_pb2.PTransform(
         unique_name=name,
         inputs={"in": source},
-        outputs={"out": transcoded},
-        spec=beam_runner_api_pb2.FunctionSpec(urn=IDENTITY_DOFN_URN),
+        outputs={"out": output},
+        spec=spec,
         environment_id=_environment(source, context),
     )
-    return translations.Stage(name, [transform], frozenset(), stage.must_follow), transcoded
+    return translations.Stage(name, [transform], frozenset(), origin.must_follow), output
 
 
 def _environment(pcollection: str, context: Any) -> str:
@@ -177,6 +191,31 @@ def _main_input(transform: Any, output: str, context: Any) -> str:
     pcollections = context.components.pcollections
     coder = pcollections[output].coder_id
     return str(next(name for name in inputs if pcollections[name].coder_id == coder))
+
+
+def _assign_windows_before_flattens(stages: Iterable[Any], context: Any) -> Iterator[Any]:
+    """Give the elements that a Flatten reads windows that its output can have.
+
+    Beam only warns of inputs with windows of different kinds, and takes those of the first.
+    """
+    pcollections = context.components.pcollections
+    windowings = context.components.windowing_strategies
+    for stage in stages:
+        transform = stage.transforms[0]
+        if transform.spec.urn == _FLATTEN_URN:
+            output = translations.only_element(transform.outputs.values())
+            chosen = pcollections[output].windowing_strategy_id
+            for tag, source in sorted(transform.inputs.items()):
+                given = pcollections[source].windowing_strategy_id
+                if windowings[given].window_coder_id == windowings[chosen].window_coder_id:
+                    continue
+                spec = _spec(_ASSIGN_WINDOWS_URN, windowings[chosen].SerializeToString())
+                assign, transform.inputs[tag] = _convert(
+                    source, (f"{transform.unique_name}/Windows/{tag}", spec), stage, context,
+                    windowing_strategy_id=chosen,
+                )  # fmt: skip
+                yield assign
+        yield stage
 
 
 def _expand_test_streams(stages: Iterable[Any], context: Any) -> Iterator[Any]:
@@ -206,11 +245,15 @@ def _stage(
         unique_name=name,
         inputs=inputs,
         outputs=outputs,
-        spec=beam_runner_api_pb2.FunctionSpec(urn=urn, payload=payload),
+        spec=_spec(urn, payload),
     )
     downstream = origin.downstream_side_inputs if outputs else frozenset()
     must_follow = translations.union(follows, origin.must_follow)
     return translations.Stage(name, [transform], downstream, must_follow)
+
+
+def _spec(urn: str, payload: bytes = b"") -> Any:
+    return beam_runner_api_pb2.FunctionSpec(urn=urn, payload=payload)
 
 
 def par_do_payload(transform: Any) -> Any:
