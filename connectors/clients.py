@@ -9,19 +9,36 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import google.auth.exceptions
 import grpc
 from google.api_core import grpc_helpers
+from google.auth.credentials import AnonymousCredentials
 
 from transforms.errors import ConfigError
 
-__all__ = ["Endpoint", "RawStub", "open_channel", "pubsub_endpoint"]
+__all__ = [
+    "Endpoint",
+    "RawStub",
+    "bigquery_endpoint",
+    "bigquery_storage_endpoint",
+    "open_bigquery",
+    "open_channel",
+    "pubsub_endpoint",
+]
 
 PUBSUB_ADDRESS = "pubsub.googleapis.com:443"
 PUBSUB_EMULATOR_HOST = "PUBSUB_EMULATOR_HOST"
 PUBSUB_SCOPES = ("https://www.googleapis.com/auth/pubsub",)
+BIGQUERY_ADDRESS = "https://bigquery.googleapis.com"
+BIGQUERY_EMULATOR_HOST = "BIGQUERY_EMULATOR_HOST"
+"""Google's own variable of the REST interface: ``http://HOST:PORT``."""
+BIGQUERY_STORAGE_ADDRESS = "bigquerystorage.googleapis.com:443"
+BIGQUERY_STORAGE_EMULATOR_HOST = "BIGQUERY_STORAGE_EMULATOR_HOST"
+"""The same for the Storage API, for which Google has none: ``HOST:PORT``."""
+BIGQUERY_SCOPES = ("https://www.googleapis.com/auth/bigquery",)
 
 GRPC_MESSAGE_BYTES_MAX = 128 * 1024 * 1024
 """Above any answer of the service (about 10 MB) and any batch lease that we ask for."""
@@ -43,10 +60,19 @@ _CHANNEL_OPTIONS = (
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a service is reached; ``variable`` names the environment variable that says so."""
+    """Where a service is reached.
+
+    Attributes:
+        address: of the server.
+        variable: the environment variable that says so; None for Google's own.
+        scopes: what an account is asked for.
+        start: command of a local server, with ``{port}``.
+    """
 
     address: str
     variable: str | None = None
+    scopes: tuple[str, ...] = PUBSUB_SCOPES
+    start: str = "python -m connectors.broker --port {port} --data-dir DIR"
 
     @property
     def is_local(self) -> bool:
@@ -60,8 +86,8 @@ class Endpoint:
             return "Check the network and https://status.cloud.google.com"
         port = self.address.rpartition(":")[2]
         return (
-            f"Is the broker running at {self.variable}={self.address}? "
-            f"Start it: python -m connectors.broker --port {port} --data-dir DIR"
+            f"Is the server running at {self.variable}={self.address}? "
+            f"Start it: {self.start.format(port=port)}"
         )
 
 
@@ -71,6 +97,54 @@ def pubsub_endpoint(environment: Mapping[str, str] = os.environ) -> Endpoint:
     if address:
         return Endpoint(address, PUBSUB_EMULATOR_HOST)
     return Endpoint(PUBSUB_ADDRESS)
+
+
+def bigquery_storage_endpoint(environment: Mapping[str, str] = os.environ) -> Endpoint:
+    """Return where the Storage API of BigQuery is: the server of the environment, else Google."""
+    return _bigquery(environment, BIGQUERY_STORAGE_EMULATOR_HOST, BIGQUERY_STORAGE_ADDRESS)
+
+
+def bigquery_endpoint(environment: Mapping[str, str] = os.environ) -> Endpoint:
+    """Return where the REST interface of BigQuery is.
+
+    Raises:
+        ConfigError: the variable has no scheme, without which Google's client can't use it.
+    """
+    endpoint = _bigquery(environment, BIGQUERY_EMULATOR_HOST, BIGQUERY_ADDRESS)
+    if not endpoint.address.startswith(("http://", "https://")):
+        raise ConfigError(
+            BIGQUERY_EMULATOR_HOST, endpoint.address, "must begin with http:// or https://",
+            f"Write http://{endpoint.address}",
+        )  # fmt: skip
+    return endpoint
+
+
+def _bigquery(environment: Mapping[str, str], variable: str, google_address: str) -> Endpoint:
+    address = environment.get(variable)
+    return Endpoint(
+        address or google_address,
+        variable if address else None,
+        BIGQUERY_SCOPES,
+        "python -m connectors.bigquery_local",
+    )
+
+
+def open_bigquery(endpoint: Endpoint, project: str) -> Any:
+    """Return a ``google.cloud.bigquery.Client``: for jobs and tables, not for rows.
+
+    Raises:
+        ConfigError: there are no credentials.
+    """
+    # A second of imports that only those pay who use it.
+    from google.cloud import bigquery  # noqa: PLC0415
+
+    options = {"api_endpoint": endpoint.address}
+    if endpoint.is_local:
+        return bigquery.Client(project, AnonymousCredentials(), client_options=options)
+    try:
+        return bigquery.Client(project, client_options=options)
+    except google.auth.exceptions.GoogleAuthError as error:
+        raise _no_credentials(endpoint, error, BIGQUERY_EMULATOR_HOST) from error
 
 
 def open_channel(endpoint: Endpoint) -> grpc.Channel:
@@ -85,15 +159,21 @@ def open_channel(endpoint: Endpoint) -> grpc.Channel:
         return grpc.insecure_channel(endpoint.address, options=_CHANNEL_OPTIONS)
     try:
         return grpc_helpers.create_channel(
-            endpoint.address, default_scopes=PUBSUB_SCOPES, options=_CHANNEL_OPTIONS
+            endpoint.address, default_scopes=endpoint.scopes, options=_CHANNEL_OPTIONS
         )
     except google.auth.exceptions.GoogleAuthError as error:
-        raise ConfigError(
-            "GOOGLE_APPLICATION_CREDENTIALS",
-            os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"),
-            f"gives no credentials for {endpoint.address} ({error})",
-            "Run gcloud auth application-default login, or set PUBSUB_EMULATOR_HOST to a broker",
-        ) from error
+        is_pubsub = endpoint.scopes == PUBSUB_SCOPES
+        variable = PUBSUB_EMULATOR_HOST if is_pubsub else BIGQUERY_STORAGE_EMULATOR_HOST
+        raise _no_credentials(endpoint, error, variable) from error
+
+
+def _no_credentials(endpoint: Endpoint, error: Exception, variable: str) -> ConfigError:
+    return ConfigError(
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"),
+        f"gives no credentials for {endpoint.address} ({error})",
+        f"Run gcloud auth application-default login, or set {variable} to a local server",
+    )
 
 
 class RawStub:

@@ -60,11 +60,11 @@ _HTTP_DATA = frozenset({400, 413, 416, 422})
 _RULES = {
     _Code.PERMISSION_DENIED: (
         "access is denied",
-        "Grant the account roles/pubsub.editor on the project, or check which account runs this",
+        "Grant the account {role} on the project, or check which account runs this",
     ),
     _Code.UNAUTHENTICATED: (
         "the account is not known",
-        "Run gcloud auth application-default login, or set PUBSUB_EMULATOR_HOST to a broker",
+        "Run gcloud auth application-default login, or set {variable} to a local server",
     ),
 }
 
@@ -100,12 +100,16 @@ class Subject:
         value: its value.
         missing: what to do when the thing does not exist.
         unreachable: what to do when nobody answers.
+        role: what the account must be granted.
+        variable: the environment variable that names a local server.
     """
 
     parameter: str
     value: str
     missing: str
     unreachable: str
+    role: str = "roles/pubsub.editor"
+    variable: str = "PUBSUB_EMULATOR_HOST"
 
 
 def status(error: BaseException | None) -> grpc.StatusCode | None:
@@ -185,6 +189,8 @@ def _config_error(error: BaseException, subject: Subject) -> ConfigError:
     rule, fix = _RULES.get(code, ("does not exist", subject.missing))
     if isinstance(error, google.auth.exceptions.GoogleAuthError):
         rule, fix = _RULES[_Code.UNAUTHENTICATED]
+    if fix is not subject.missing:
+        fix = fix.format(role=subject.role, variable=subject.variable)
     return ConfigError(subject.parameter, subject.value, f"{rule} ({_text(error)})", fix)
 
 
