@@ -445,6 +445,7 @@ class Executor:
         return Grouping(
             node.name, node.windowing, node.input_coder, node.output_coder,
             self._store, lambda: Timestamp(micros=self._clock.now_us()),
+            batch=node.bounded,
         )  # fmt: skip
 
 

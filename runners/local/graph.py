@@ -46,6 +46,7 @@ __all__ = [
     "lateness_us",
 ]
 
+_BOUNDED = beam_runner_api_pb2.IsBounded.BOUNDED
 _PROCESS_URN = common_urns.sdf_components.PROCESS_SIZED_ELEMENTS_AND_RESTRICTIONS.urn
 
 
@@ -112,13 +113,14 @@ class StageNode:
 
 @dataclass(frozen=True)
 class GroupNode:
-    """A GroupByKey."""
+    """A GroupByKey; ``bounded`` says that its input ends by itself."""
 
     name: str
     buffer: bytes
     windowing: Windowing
     input_coder: WindowedValueCoder
     output_coder: WindowedValueCoder
+    bounded: bool
 
 
 @dataclass(frozen=True)
@@ -277,6 +279,7 @@ class Graph:
                 self.windowing_of(source),
                 self.runner_coder(source),
                 self.runner_coder(output),
+                self.components.pcollections[source].is_bounded == _BOUNDED,
             )
 
     def _stream_nodes(self, pipeline: Any) -> Iterator[StreamNode]:

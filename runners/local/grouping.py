@@ -41,7 +41,7 @@ class Grouping:
     Guarantees:
         State goes when its window expires: as soon as the watermark has passed the window's last
         timestamp and the allowed lateness. What waits then is fired in a last pane, unless Beam
-        says of the trigger that it may finish before: it then has lost its elements.
+        says of the trigger that it may finish before: then elements that wait for more are lost.
         Elements of windows that have expired or whose trigger has finished are dropped.
         Between two calls the store holds everything; memory is a cache of bounded size, and panes
         that were not taken.
@@ -54,7 +54,8 @@ class Grouping:
         store: where the state is. Calls that change it stand in a transaction.
         now: the processing time.
         batch: the input is bounded, and nobody waits for panes: a trigger is asked when the
-            watermark has passed its window, and then sees all elements at once.
+            watermark has passed its window, and then sees all elements at once. No processing
+            time is awaited; what needs one to fire does so when the window expires.
 
     Attributes:
         dropped: elements dropped since the start or the last ``reload``.
@@ -93,6 +94,7 @@ class Grouping:
         self._loses = bool(windowing.triggerfn.may_lose_data(windowing) & DataLossReason.MAY_FINISH)
         # Beam's batch runners say of the only pane of an unwindowed grouping that it is the last.
         self._is_default = windowing.is_default()
+        self._awaits_clock = self._trigger.uses_clock and not batch
 
     def add(self, data: bytes, watermark_us: int) -> None:
         """Add windowed pairs, encoded, nested, back to back; this may fire panes.
@@ -122,7 +124,7 @@ class Grouping:
             `hold_us` holds the watermark for those that are not fired.
         """
         self._set_moment(watermark_us, now_us)
-        return self._advance_watermark() or (self._trigger.uses_clock and self._advance_clock())
+        return self._advance_watermark() or (self._awaits_clock and self._advance_clock())
 
     def take(self) -> list[Chunk]:
         """Return the panes that were fired since, in order.
@@ -138,7 +140,7 @@ class Grouping:
 
     def next_time_us(self) -> int | None:
         """Return the next processing time at which ``advance`` has something to do."""
-        if not self._trigger.uses_clock:
+        if not self._awaits_clock:
             return None
         return self._store.next_timer_us(self._clock_owner, PROCESSING_TIME)
 
@@ -151,7 +153,8 @@ class Grouping:
     # --- elements -----------------------------------------------------------------------------
 
     def _set_moment(self, watermark_us: int, now_us: int) -> None:
-        self._moment.watermark_us, self._moment.now_us = watermark_us, now_us
+        # For a batch the clock stands still: a delay has passed when the window expires.
+        self._moment.watermark_us, self._moment.now_us = watermark_us, 0 if self._batch else now_us
 
     def _add_merging(self, merger: Merger, key: bytes, elements: list[Element]) -> None:
         """Add elements of one key whose windows may merge."""
@@ -261,15 +264,24 @@ class Grouping:
 
     def _expire(self, key: bytes, window: Window, group: Group) -> None:
         """Fire what no trigger has fired, and remove everything."""
-        if group.closed or self._loses:
-            self.dropped += group.unfired
-        elif group.unfired:
+        if group.unfired and not group.closed and self._is_owed(window, group):
             self._fire(key, window, group, finished=True, on_time=True)
+        else:
+            self.dropped += group.unfired
         self._values.drop(group)
         slot = _slot(key, window)
         if self._merger and (groups := self._cache.get(_prefix(key))):
             groups.pop(window.beam, None)
         self._remove(slot)
+
+    def _is_owed(self, window: Window, group: Group) -> bool:
+        """Tell whether what waits is fired as the window expires.
+
+        An unsafe trigger loses what waits for further elements, which can't come any more. A time
+        that is waited for would come: only the window doesn't live to see it.
+        """
+        self._moment.state, self._moment.end_us = group.trigger, window.end_us
+        return not self._loses or (self._batch and self._trigger.fires_in_time(self._moment))
 
     # --- panes --------------------------------------------------------------------------------
 
@@ -368,7 +380,7 @@ class Grouping:
         if not group.closed:
             if self._trigger.awaits_end(group.trigger):
                 fire_us = min(fire_us, window.end_us)
-            if self._trigger.uses_clock:
+            if self._awaits_clock:
                 clock_us = self._trigger.awaits_us(group.trigger)
         if clock_us != group.clock_us:
             group.clock_us = clock_us

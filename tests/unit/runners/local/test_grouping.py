@@ -354,6 +354,38 @@ def test_batch_sees_all_elements_of_a_key_together(feed: Make, store: Store) -> 
     assert not batch.rows()
 
 
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        AfterProcessingTime(10),
+        Repeatedly(AfterProcessingTime(10)),
+        AfterWatermark(early=AfterProcessingTime(10)),
+        AfterAll(AfterCount(3), AfterProcessingTime(10)),
+    ],
+)
+def test_batch_awaits_no_clock(trigger: Any, store: Store) -> None:
+    """A delay has passed when the window ends, not before: there is one pane, and nothing lost."""
+    batch = Feed(Windowing(FixedWindows(10), trigger, DISCARDING), store, batch=True)
+    batch.clock(1_000)
+    batch.add(("a", 1, 1), ("a", 2, 2), ("b", 3, 11), ("b", 4, 12))
+    assert batch.grouping.next_time_us() is None
+    assert not batch.clock(1_050) + batch.add(("a", 3, 3), ("b", 5, 13))
+    panes = batch.watermark(MAX_TIMESTAMP)
+    assert sorted(pane.values for pane in panes) == [(1, 2, 3), (3, 4, 5)]
+    assert {pane.info.timing for pane in panes} == {ON_TIME}
+    assert batch.grouping.dropped == 0
+    assert not batch.rows()
+
+
+def test_batch_loses_what_a_count_never_fires(store: Store) -> None:
+    """A trigger that waits for more elements than there are loses them, as Beam says."""
+    trigger = AfterAll(AfterCount(3), AfterProcessingTime(10))
+    batch = Feed(Windowing(FixedWindows(10), trigger, DISCARDING), store, batch=True)
+    batch.add(("a", 1, 1), ("a", 2, 2))
+    assert not batch.watermark(MAX_TIMESTAMP)
+    assert batch.grouping.dropped == 2
+
+
 def test_watermark_waits_for_the_pane(feed: Make) -> None:
     """The hold lies before the timestamp of the pane as the next stage will read it."""
     fixed = feed(FixedWindows(10), allowed_lateness=100)
