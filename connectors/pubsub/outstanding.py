@@ -103,6 +103,9 @@ class Outstanding:
             The bundle, and the leases of bundles that were rolled back: to be given back.
         """
         follows = [self._find(each) for each in listed]
+        for each in follows:
+            # What it followed is over or listed too. A chain would keep all messages there were.
+            each.follows = []
         known = {bundle.id for bundle in follows}
         gone = [bundle for bundle in self._bundles.values() if bundle.id not in known]
         released = [lease for bundle in gone if bundle.is_due for lease in bundle.leases]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
 from connectors.pubsub.delivery import Delivery
@@ -178,3 +180,15 @@ def test_closing_gives_back_what_nobody_acknowledges(ours: Outstanding) -> None:
     ours.committed(first)
     call(ours, listed, delivery("b", 2))
     assert ours.open_leases() == ["b"]
+
+
+def test_what_is_over_is_forgotten(ours: Outstanding) -> None:
+    """No bundle holds on to the one before it, that to the one before it, and so to all."""
+    first, _, listed = call(ours, (), delivery("a", 1))
+    over = weakref.ref(first)
+    ours.settled(ours.committed(first), asked=0)
+    del first
+    for number in range(2, 4):
+        bundle, _, listed = call(ours, listed, delivery(f"b{number}", number), answered=1)
+        ours.settled(ours.committed(bundle), asked=0)
+    assert over() is None
