@@ -281,7 +281,7 @@ class Grouping:
         that is waited for would come: only the window doesn't live to see it.
         """
         self._moment.state, self._moment.end_us = group.trigger, window.end_us
-        return not self._loses or (self._batch and self._trigger.fires_in_time(self._moment))
+        return not self._loses or self._trigger.fires_in_time(self._moment)
 
     # --- panes --------------------------------------------------------------------------------
 

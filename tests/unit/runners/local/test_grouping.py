@@ -282,6 +282,19 @@ def test_trigger_that_may_finish_loses_the_rest(feed: Make) -> None:
     assert not once.rows()
 
 
+def test_pane_that_waits_for_a_time_comes_with_the_end_of_its_window(feed: Make) -> None:
+    """The time would come, the window can't wait for it; what waits for elements too is lost."""
+    delayed = feed(FixedWindows(10), AfterProcessingTime(60), DISCARDING)
+    delayed.add(("a", 1, 1), ("a", 2, 1))
+    assert values(delayed.watermark(10)) == [(1, 2)]
+    assert not delayed.rows()
+    both = feed(FixedWindows(10), AfterAll(AfterCount(2), AfterProcessingTime(60)), DISCARDING)
+    both.grouping._owner = "group:other"
+    both.add(("a", 1, 1), ("b", 2, 1), ("b", 3, 1))
+    assert values(both.watermark(10)) == [(2, 3)]
+    assert both.grouping.dropped == 1
+
+
 def test_wall_clock_does_not_close_a_window(feed: Make) -> None:
     """Early firings in processing time, far after the window's own time, leave it open."""
     early = feed(FixedWindows(10), AfterWatermark(early=AfterProcessingTime(5)), DISCARDING)
