@@ -8,17 +8,22 @@ from connectors import pubsub
 
 from connectors.pubsub.admin import create_subscription, create_topic, delete_subscription
 from connectors.pubsub.outgoing import as_messages
-from connectors.pubsub.publish import Published, Publisher
+from connectors.pubsub.outlet import Missing
+from connectors.pubsub.publish import Published, Publisher, Publishers
 from connectors.pubsub.read import Read
+from connectors.pubsub.routes import Route
 from connectors.pubsub.watermark import EventTime, PublishTime, Watermark
 from connectors.pubsub.write import Write, Written
 
 __all__ = [
     "EventTime",
+    "Missing",
     "PublishTime",
     "Published",
     "Publisher",
+    "Publishers",
     "Read",
+    "Route",
     "Watermark",
     "Write",
     "Written",

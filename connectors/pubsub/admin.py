@@ -12,7 +12,7 @@ from google.pubsub_v1 import types
 from connectors import retry
 from connectors.clients import Endpoint, RawStub, open_channel, pubsub_endpoint
 from connectors.pubsub import names
-from transforms.errors import PermanentError
+from transforms.errors import ConfigError, PermanentError
 
 __all__ = [
     "CONNECT_BACKOFF",
@@ -21,6 +21,7 @@ __all__ = [
     "create_topic",
     "delete_subscription",
     "get_subscription",
+    "refuse_missing",
     "subscription_subject",
     "topic_subject",
 ]
@@ -124,6 +125,22 @@ def check_exists(*, subscription: str | None = None, topic: str | None = None) -
         if topic is not None:
             request = types.GetTopicRequest(topic=topic)
             _call(channel, f"{PUBLISHER}/GetTopic", request, topic_subject(topic, endpoint))
+
+
+def refuse_missing(topic: str) -> None:
+    """Look a topic up that is to be published to.
+
+    An account that may publish need not be allowed to look: whether it may is seen when it does.
+
+    Raises:
+        ConfigError: there is none of this name.
+        TransientError: the server can't be reached.
+    """
+    try:
+        check_exists(topic=topic)
+    except (ConfigError, PermanentError) as error:
+        if retry.status(error.__cause__) is grpc.StatusCode.NOT_FOUND:
+            raise
 
 
 @contextlib.contextmanager

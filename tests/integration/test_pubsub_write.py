@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import apache_beam as beam
 import pyarrow as pa
 import pytest
 from google.api_core.exceptions import NotFound
 from google.cloud import pubsub_v1
 
-from connectors import pubsub
+from connectors import memory, pubsub
 from connectors.broker import Broker
 from tests.pubsub_servers import SUBSCRIPTION, TOPIC, create, publish
 from transforms.errors import ConfigError
@@ -83,3 +84,30 @@ def test_subscribing_to_a_missing_topic_says_how_to_create_it(
     """The error is about the topic, not about the subscription that was asked for."""
     with pytest.raises(ConfigError, match=r"topic='projects/test-project/topics/missing'.*create"):
         pubsub.create_subscription(SUBSCRIPTION + "2", "projects/test-project/topics/missing")
+
+
+def test_missing_topic_is_refused_before_anything_starts(
+    client: pubsub_v1.SubscriberClient,
+) -> None:
+    """A pipeline that publishes to one topic looks for it when it is built."""
+    missing = "projects/test-project/topics/missing"
+    with pytest.raises(ConfigError, match=r"topic='projects/test-project/topics/missing'.*create"):
+        beam.Pipeline() | memory.Read([]) | pubsub.Write(missing)
+
+
+def test_topic_that_is_deleted_in_the_middle(client: pubsub_v1.SubscriberClient) -> None:
+    """Rows of a topic that goes away are dead from then on; those of others arrive."""
+    pubsub.create_topic(TOPIC + "2")
+    rows = pubsub.as_messages(pa.array([str(number).encode() for number in range(100)]))
+    names = pa.array([TOPIC, TOPIC + "2"] * 50)
+    with pubsub.Publishers(missing=pubsub.Missing.DEAD) as publishers:
+        assert publishers.publish_as(rows, rows, names).ok == rows
+        with pubsub_v1.PublisherClient() as admin:
+            admin.delete_topic(topic=TOPIC + "2")
+        published = publishers.publish_as(rows, rows, names)
+    assert set(published.dead.column("error_kind").to_pylist()) == {"topic_missing"}
+    assert len(published.ok) + len(published.dead) == 100
+    wanted = sorted(
+        row for number, row in enumerate(rows.column("data").to_pylist()) if not number % 2
+    )
+    assert sorted(message.data for message in receive(client, 100)) == sorted(wanted * 2)

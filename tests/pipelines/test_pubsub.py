@@ -129,3 +129,16 @@ def test_rejected_rows_are_dead_letters(published: list[types.PubsubMessage]) ->
     assert ok.column("name").to_pylist() == ["ann", "bob"]
     assert dead.column("error_kind").to_pylist() == ["empty_message"]
     assert sorted(message.data for message in published) == [b"ann", b"bob"]
+
+
+def test_rows_are_routed_by_an_attribute(published: list[types.PubsubMessage]) -> None:
+    """A rule instead of a topic: a row that it gives no topic is dead, with the reason."""
+    batch = message_batch([b"a", b"b"])
+    route = pubsub.Route("projects/p/topics/{attribute:no}")
+    with beam.Pipeline(FnApiRunner()) as pipeline:
+        written = pipeline | memory.Read([batch]) | pubsub.Write(route, step="Route")
+        written.dead | "dead" >> memory.Write("dead")
+    (dead,) = memory.written("dead")
+    assert dead.column("error_kind").to_pylist() == ["no_topic"] * 2
+    assert dead.column("step").to_pylist() == ["Route"] * 2
+    assert published == []

@@ -13,7 +13,8 @@ from google.pubsub_v1 import types
 
 from connectors import retry
 from connectors.pubsub.outgoing import as_messages
-from connectors.pubsub.publish import Publisher
+from connectors.pubsub.outlet import Missing
+from connectors.pubsub.publish import Publisher, Publishers
 from tests.conftest import message_batch
 from tests.fake_grpc import serve
 from transforms.batch import Batch
@@ -193,3 +194,64 @@ def test_dead_letters_hold_the_message_that_a_row_came_from(publisher: Publisher
     published = publisher.publish_as(aggregates, outgoing)
     assert published.ok.column("n").to_pylist() == [2]
     assert published.dead.column("data").to_pylist() == [b""]
+
+
+def named(*topics: str | None) -> pa.Array:
+    """Return full names."""
+    return pa.array([None if topic is None else f"projects/p/topics/{topic}" for topic in topics])
+
+
+def test_each_row_goes_to_its_topic(topic: Topic) -> None:
+    """Rows of a batch are sorted by topic; a row without one is dead, and asks nobody."""
+    rows = message_batch([b"a", b"b", b"c", b"d"])
+    with Publishers(outage=BRIEF) as publishers:
+        published = publishers.publish_as(rows, rows, named("one", "two", "one", None))
+    assert {(r.topic[18:], tuple(m.data for m in r.messages)) for r in topic.requests} == {
+        ("one", (b"a", b"c")), ("two", (b"b",)),
+    }  # fmt: skip
+    assert published.ok == rows.slice(0, 3)
+    assert published.dead.column("error_kind").to_pylist() == ["no_topic"]
+
+
+def test_rows_of_a_missing_topic_are_dead_if_that_is_asked_for(topic: Topic) -> None:
+    """Where topics come from the data, one that is missing costs its own rows, and at once."""
+    topic.refuse = lambda request: (
+        grpc.StatusCode.NOT_FOUND if request.topic.endswith("gone") else None
+    )
+    rows = message_batch(payloads(4_000))
+    with Publishers(missing=Missing.DEAD) as publishers:
+        published = publishers.publish_as(rows, rows, named(*(["gone", "here"] * 2_000)))
+    assert published.ok.column("data").to_pylist() == payloads(4_000)[1::2]
+    assert published.dead.column("data").to_pylist() == payloads(4_000)[::2]
+    assert set(published.dead.column("error_kind").to_pylist()) == {"topic_missing"}
+    assert "projects/p/topics/gone" in published.dead.column("error")[0].as_py()
+
+
+def test_rows_of_a_missing_topic_stop_otherwise(topic: Topic) -> None:
+    """Where topics are part of the configuration, one that is missing is an error of it."""
+    topic.refuse = lambda _: grpc.StatusCode.NOT_FOUND
+    rows = message_batch([b"a"])
+    with Publishers(outage=BRIEF) as publishers, pytest.raises(ConfigError, match="topics/gone"):
+        publishers.publish_as(rows, rows, named("gone"))
+
+
+@pytest.mark.parametrize("missing", list(Missing))
+def test_denied_access_stops_whatever_was_asked_for(topic: Topic, missing: Missing) -> None:
+    """No row is at fault when the account is."""
+    topic.refuse = lambda _: grpc.StatusCode.PERMISSION_DENIED
+    rows = message_batch([b"a"])
+    denied = pytest.raises(ConfigError, match="access is denied")
+    with Publishers(outage=BRIEF, missing=missing) as publishers, denied:
+        publishers.publish_as(rows, rows, named("abc"))
+
+
+def test_open_topics_are_bounded(topic: Topic) -> None:
+    """More topics than may be open are served all the same, and forgotten again."""
+    names = [f"t{number:03d}" for number in range(50)]
+    rows = message_batch(payloads(100))
+    with Publishers(outage=BRIEF, topics_max=7) as publishers:
+        for _ in range(2):
+            assert publishers.publish_as(rows, rows, named(*names, *names)).ok == rows
+        assert len(publishers._outlets) == 7
+    assert len(topic.requests) == 100
+    assert sorted(topic.data()) == sorted(payloads(100) * 2)
