@@ -87,7 +87,7 @@ class Executor:
         self._gate = Gate(graph, state, self._watermarks)
         self._late = LateElements(graph)
         self._results: list[BundleResult] = []
-        self._open = self._changed = self._crowded = False
+        self._open = self._changed = self._counted = self._crowded = False
         self.totals = Totals()
         self.epoch = 0
         self._reload()
@@ -134,7 +134,7 @@ class Executor:
         """Run one epoch, if there is anything to do.
 
         An epoch that has only asked sources, and got nothing, is not committed: it goes on in
-        the next one.
+        the next one. What it has counted is seen at once, and stored with the next commit.
 
         Args:
             first: is called within the epoch, before anything else.
@@ -153,6 +153,8 @@ class Executor:
             if worked and not (self._is_quiet() and first is None):
                 self._save()
                 self._commit()
+            else:
+                self._count_quiet()
         except BaseException as error:
             self._take_back(error)
             raise
@@ -160,11 +162,19 @@ class Executor:
         return worked
 
     def close(self) -> None:
-        """Take back what is not committed."""
+        """Commit what quiet epochs have counted; there is nothing else between two epochs."""
+        if self._open and self._counted:
+            self._save()
+            self._commit()
         with self._guard:
             if self._open:
                 self._store.rollback()
                 self._open = False
+
+    def _count_quiet(self) -> None:
+        """Count what an epoch has reported that is not committed: the next commit stores it."""
+        for result in self._results:
+            self._counted |= self.totals.add_user(result.infos)
 
     def _begin(self) -> None:
         self.epoch += 1
@@ -176,8 +186,7 @@ class Executor:
     def _commit(self) -> None:
         with self._guard:
             self._store.commit()
-        self._open = False
-        self._changed = False
+        self._open = self._changed = self._counted = False
 
     def _is_quiet(self) -> bool:
         """Whether sources were asked and had nothing, and nothing else has happened."""
@@ -186,7 +195,7 @@ class Executor:
     def _take_back(self, error: BaseException) -> None:
         with self._guard:
             self._store.rollback()
-        self._open = self._changed = False
+        self._open = self._changed = self._counted = False
         self._workers.abandon(self._results, error)
         self._results = []
         self._reload()

@@ -18,12 +18,16 @@ from runners.local.internals import (
 
 __all__ = ["Totals"]
 
+FRESH_MAX = 10_000
+"""So many infos wait at most until they are added up."""
+
 
 class Totals:
     """Sums up Beam's metrics. User metrics survive a restart, the others count from the start.
 
-    Only epochs that were committed count, so that each element is counted once. Any thread may
-    read while another one counts.
+    Only epochs that were committed count, so that each element is counted once, and those that
+    changed nothing. Any thread may read while another one counts. Memory: one info for each metric
+    of a step, and ``FRESH_MAX`` that are not added up yet.
     """
 
     def __init__(self) -> None:
@@ -41,14 +45,25 @@ class Totals:
         """Count what a bundle has reported."""
         with self._lock:
             self._fresh.extend(infos)
+            if len(self._fresh) > FRESH_MAX:
+                self._add_up()
+
+    def add_user(self, infos: Iterable[Any]) -> bool:
+        """Count the user metrics among what a bundle has reported; return if there are any."""
+        user = list(filter(monitoring_infos.is_user_monitoring_info, infos))
+        self.add(user)
+        return bool(user)
 
     def infos(self) -> list[Any]:
         """Return one ``MonitoringInfo`` for each metric of a step."""
         with self._lock:
             if self._fresh:
-                self._infos = _consolidated([*self._infos, *self._fresh])
-                self._fresh = []
+                self._add_up()
             return self._infos
+
+    def _add_up(self) -> None:
+        self._infos = _consolidated([*self._infos, *self._fresh])
+        self._fresh = []
 
     def encode(self) -> bytes:
         """Return the user metrics for the store."""

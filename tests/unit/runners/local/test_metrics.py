@@ -9,6 +9,7 @@ import pytest
 from apache_beam.metrics import MetricsFilter
 from apache_beam.metrics.cells import DistributionData
 
+from runners.local import metrics
 from runners.local.internals import monitoring_infos
 from runners.local.metrics import Totals
 
@@ -52,6 +53,27 @@ def test_user_metrics_survive_a_restart() -> None:
     assert {info.urn for info in second.infos()} == {monitoring_infos.USER_COUNTER_URN}
     second.load(None)
     assert second.infos() == []
+
+
+def test_user_metrics_alone() -> None:
+    """Of what bundles report that changed nothing, the user's metrics count."""
+    totals = Totals()
+    ours = monitoring_infos.int64_counter(COUNT, 7, ptransform="step")
+    assert not totals.add_user([ours])
+    assert totals.infos() == []
+    assert totals.add_user([ours, count(2)])
+    assert counted(totals) == 2
+    assert len(totals.infos()) == 1
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody asks for is added up all the same, every so often."""
+    monkeypatch.setattr(metrics, "FRESH_MAX", 10)
+    totals = Totals()
+    for _ in range(100):
+        totals.add([count(1)])
+        assert len(totals._fresh) <= 10
+    assert counted(totals) == 100
 
 
 @pytest.fixture
