@@ -26,7 +26,9 @@ __all__ = [
     "bigquery_storage_endpoint",
     "open_bigquery",
     "open_channel",
+    "open_storage",
     "pubsub_endpoint",
+    "storage_endpoint",
 ]
 
 PUBSUB_ADDRESS = "pubsub.googleapis.com:443"
@@ -38,6 +40,10 @@ BIGQUERY_EMULATOR_HOST = "BIGQUERY_EMULATOR_HOST"
 BIGQUERY_STORAGE_ADDRESS = "bigquerystorage.googleapis.com:443"
 BIGQUERY_STORAGE_EMULATOR_HOST = "BIGQUERY_STORAGE_EMULATOR_HOST"
 """The same for the Storage API, for which Google has none: ``HOST:PORT``."""
+STORAGE_ADDRESS = "https://storage.googleapis.com"
+STORAGE_EMULATOR_HOST = "STORAGE_EMULATOR_HOST"
+"""Google's own variable of Cloud Storage: ``http://HOST:PORT``."""
+STORAGE_SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 BIGQUERY_SCOPES = ("https://www.googleapis.com/auth/bigquery",)
 
 GRPC_MESSAGE_BYTES_MAX = 128 * 1024 * 1024
@@ -145,6 +151,42 @@ def open_bigquery(endpoint: Endpoint, project: str) -> Any:
         return bigquery.Client(project, client_options=options)
     except google.auth.exceptions.GoogleAuthError as error:
         raise _no_credentials(endpoint, error, BIGQUERY_EMULATOR_HOST) from error
+
+
+def storage_endpoint(environment: Mapping[str, str] = os.environ) -> Endpoint:
+    """Return where Cloud Storage is: the server of the environment, else Google.
+
+    Raises:
+        ConfigError: the variable has no scheme, without which Google's client can't use it.
+    """
+    address = environment.get(STORAGE_EMULATOR_HOST)
+    if not address:
+        return Endpoint(STORAGE_ADDRESS, scopes=STORAGE_SCOPES)
+    if not address.startswith(("http://", "https://")):
+        raise ConfigError(
+            STORAGE_EMULATOR_HOST, address, "must begin with http:// or https://",
+            f"Write http://{address}",
+        )  # fmt: skip
+    start = "fake-gcs-server -scheme http -port {port} -filesystem-root DIR"
+    return Endpoint(address, STORAGE_EMULATOR_HOST, STORAGE_SCOPES, start)
+
+
+def open_storage(endpoint: Endpoint) -> Any:
+    """Return a ``google.cloud.storage.Client``; its sessions may be shared by threads.
+
+    Raises:
+        ConfigError: there are no credentials.
+    """
+    # Half a second of imports that only those pay who use it.
+    from google.cloud import storage  # noqa: PLC0415
+
+    if endpoint.is_local:
+        options = {"api_endpoint": endpoint.address}
+        return storage.Client("local", AnonymousCredentials(), client_options=options)
+    try:
+        return storage.Client()
+    except google.auth.exceptions.GoogleAuthError as error:
+        raise _no_credentials(endpoint, error, STORAGE_EMULATOR_HOST) from error
 
 
 def open_channel(endpoint: Endpoint) -> grpc.Channel:

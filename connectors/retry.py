@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 
 import google.auth.exceptions
 import grpc
+import requests
 from google.api_core import exceptions as api
 
 from transforms.errors import (
@@ -24,12 +25,13 @@ from transforms.errors import (
     TransientError,
 )
 
-__all__ = ["Backoff", "Subject", "call", "kind", "status", "translate"]
+__all__ = ["NOT_FOUND", "Backoff", "Subject", "call", "kind", "status", "translate"]
 
 Result = TypeVar("Result")
 Kind: TypeAlias = type[HeadraceError]
 
 _Code = grpc.StatusCode
+NOT_FOUND = _Code.NOT_FOUND
 
 KINDS: dict[grpc.StatusCode, Kind] = {
     _Code.CANCELLED: TransientError,
@@ -56,6 +58,13 @@ _HTTP_SERVER_ERROR = 500  # and above
 _HTTP_TRANSIENT = frozenset({408, 425, 429})
 _HTTP_CONFIG = frozenset({401, 403, 404})
 _HTTP_DATA = frozenset({400, 413, 416, 422})
+
+_STATUS_OF_HTTP = {401: _Code.UNAUTHENTICATED, 403: _Code.PERMISSION_DENIED}
+
+_LOST_ANSWERS = (
+    api.RetryError, ConnectionError, TimeoutError, grpc.FutureTimeoutError,
+    requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError,
+)  # fmt: skip
 
 _RULES = {
     _Code.PERMISSION_DENIED: (
@@ -132,8 +141,7 @@ def kind(error: BaseException) -> Kind:
     if isinstance(error, google.auth.exceptions.GoogleAuthError):
         transient = isinstance(error, google.auth.exceptions.TransportError)
         return TransientError if transient or error.retryable else ConfigError
-    transient_errors = (api.RetryError, ConnectionError, TimeoutError, grpc.FutureTimeoutError)
-    return TransientError if isinstance(error, transient_errors) else PermanentError
+    return TransientError if isinstance(error, _LOST_ANSWERS) else PermanentError
 
 
 def translate(error: BaseException, subject: Subject) -> HeadraceError:
@@ -186,6 +194,8 @@ def _kind_of_http(code: int | None) -> Kind:
 
 def _config_error(error: BaseException, subject: Subject) -> ConfigError:
     code = status(error)
+    if code is None and isinstance(error, api.GoogleAPICallError):
+        code = _STATUS_OF_HTTP.get(error.code or 0)
     rule, fix = _RULES.get(code, ("does not exist", subject.missing))
     if isinstance(error, google.auth.exceptions.GoogleAuthError):
         rule, fix = _RULES[_Code.UNAUTHENTICATED]
