@@ -97,6 +97,18 @@ class Database:
         self._closed = True
         self._disconnect()
 
+    def has_spare_space(self) -> bool:
+        """Tell whether the next ``begin`` would give space back, within a transaction as well."""
+        connection = self._ready()
+        try:
+            return self._space.is_due(connection)
+        except (sqlite3.Error, MemoryError) as error:
+            raise self._error(error) from error
+
+    def shrink(self) -> None:
+        """Give all free space back, between two transactions."""
+        self._space.shrink(self._ready())
+
     def write(self, statement: str, values: Row = ()) -> None:
         """Execute a statement of the transaction."""
         if not self._transaction:

@@ -150,7 +150,7 @@ class Executor:
             if first is not None:
                 first()
             worked = self._work() or first is not None
-            if worked and not (self._is_quiet() and first is None):
+            if (worked and not self._is_quiet()) or first is not None or self._has_spare_space():
                 self._save()
                 self._commit()
             else:
@@ -187,6 +187,11 @@ class Executor:
         with self._guard:
             self._store.commit()
         self._open = self._changed = self._counted = False
+
+    def _has_spare_space(self) -> bool:
+        """Whether the disk would get something back: that happens between two transactions."""
+        with self._guard:
+            return self._store.has_spare_space()
 
     def _is_quiet(self) -> bool:
         """Whether sources were asked and had nothing, and nothing else has happened."""

@@ -193,11 +193,7 @@ class Job:
     def _forget(self) -> None:
         """Remove the state of a job that is complete: who starts it again starts it anew."""
         self._executor.close()
-        self._store.begin()
-        self._store.delete_prefix(b"")
-        for name, _ in self._store.items(""):
-            self._store.put(name, None)
-        self._store.commit()
+        self._store.clear()
 
     def _begin_drain(self) -> None:
         """Go on with a graph whose sources end."""

@@ -44,34 +44,55 @@ class Space:
         """Do what is due, before a transaction. A full disk stops it, and is no error here."""
         with contextlib.suppress(sqlite3.OperationalError):
             self._give_pages(connection)
-            self._cut(connection)
+            self._cut_large(connection)
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
-    def _give_pages(self, connection: sqlite3.Connection) -> None:
+    def is_due(self, connection: sqlite3.Connection) -> bool:
+        """Tell whether there are spare pages to give back, within a transaction as well."""
+        return time.monotonic() >= self._review_s and self._spare(connection) > 0
+
+    def shrink(self, connection: sqlite3.Connection) -> None:
+        """Give back everything at once, where little is in use any more."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.execute("VACUUM")
+            _cut(connection)
+
+    def _spare(self, connection: sqlite3.Connection) -> int:
+        """Return how many pages are spare; if there are none, look again in a while."""
         free = _pragma(connection, "freelist_count")
-        self._least_free = min(self._least_free, free)
-        now_s = time.monotonic()
-        if now_s < self._review_s:
-            return
-        self._review_s = now_s + PERIOD_S
-        spare, self._least_free = self._least_free - PAGES_KEPT, free
+        spare = min(self._least_free, free) - PAGES_KEPT
         if spare <= 0:
+            self._least_free = free
+            self._review_s = time.monotonic() + PERIOD_S
+        return spare
+
+    def _give_pages(self, connection: sqlite3.Connection) -> None:
+        self._least_free = min(self._least_free, _pragma(connection, "freelist_count"))
+        now_s = time.monotonic()
+        if now_s < self._review_s or (spare := self._spare(connection)) <= 0:
             return
+        free = _pragma(connection, "freelist_count")
         used = _pragma(connection, "page_count") - free
         if used <= max(spare // SPARE_PER_COPIED, PAGES_COPIED):
             connection.execute("VACUUM")
         else:
             _give(connection, spare, now_s + WORK_S)
+        self._least_free = _pragma(connection, "freelist_count")
+        self._review_s = now_s + PERIOD_S
 
-    def _cut(self, connection: sqlite3.Connection) -> None:
+    def _cut_large(self, connection: sqlite3.Connection) -> None:
         """Cut log and file, where they take much more of the disk than they need.
 
         SQLite itself writes the log over from its start, and leaves both files at their sizes.
         """
         used = _pragma(connection, "page_count") * self._page_bytes
         if _size(self._path + "-wal") + _size(self._path) - used > LOG_BYTES_MAX:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            _cut(connection)
+
+
+def _cut(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _give(connection: sqlite3.Connection, pages: int, until_s: float) -> None:

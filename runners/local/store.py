@@ -161,6 +161,19 @@ class Store:
             self._database.write("UPDATE counter SET last = ?", (self._last,))
         self._database.commit()
 
+    def has_spare_space(self) -> bool:
+        """Tell whether a commit is worth its while for the disk: the next ``begin`` frees some."""
+        return self._database.has_spare_space()
+
+    def clear(self) -> None:
+        """Remove everything that was committed, and give the disk back."""
+        self.begin()
+        self.delete_prefix(b"")
+        for name, _ in self.items(""):
+            self.put(name, None)
+        self.commit()
+        self._database.shrink()
+
     def rollback(self) -> None:
         """Return to the last commit, after an error as well as without one."""
         self._names.clear()

@@ -650,6 +650,35 @@ def test_pages_that_are_filled_again_stay(tmp_path: Path, eager: pytest.MonkeyPa
             assert pages(store) == size
 
 
+def test_spare_space_is_told_within_a_transaction(
+    tmp_path: Path, eager: pytest.MonkeyPatch
+) -> None:
+    """Who has nothing to commit learns that it is worth it; afterwards it is not any more."""
+    with opened(tmp_path) as store:
+        fill(store, 8)
+        store.begin()
+        assert not store.has_spare_space()
+        store.delete(b"big")
+        assert not store.has_spare_space(), "free since a moment ago"
+        assert store.has_spare_space(), "still free"
+        store.commit()
+        with transaction(store):
+            assert not store.has_spare_space()
+        assert disk_bytes(tmp_path) < 4 << 20
+
+
+def test_a_store_that_is_cleared_takes_no_room(tmp_path: Path) -> None:
+    """A job that has ended leaves an empty file, however much it held."""
+    with opened(tmp_path) as store:
+        with transaction(store):
+            write_all_kinds(store)
+        fill(store, 8)
+        store.clear()
+        assert disk_bytes(tmp_path) < 1 << 20
+        assert store.items("") == []
+        assert store.cells(b"") == []
+
+
 def pages(store: Store) -> int:
     """Return how many pages the file has, free ones included."""
     return int(store._database.read("PRAGMA page_count")[0][0])
