@@ -21,10 +21,30 @@ EXEMPT = {
 # Room -> what it may not import. The first room whose prefix fits a file is the file's room.
 FORBIDDEN = {
     "connectors/broker/": (BEAM, "transforms", "connectors", "pipelines", "templates", "runners"),
+    "connectors/bigquery_local/": (
+        BEAM,
+        "transforms",
+        "connectors",
+        "pipelines",
+        "templates",
+        "runners",
+    ),
     "transforms/": ("connectors", "pipelines", "templates", "runners", *CLOUD),
-    "connectors/": ("connectors.broker", "pipelines", "templates", "runners"),
+    "connectors/": (
+        "connectors.bigquery_local",
+        "connectors.broker",
+        "pipelines",
+        "templates",
+        "runners",
+    ),
     "runners/": ("transforms", "connectors", "pipelines", "templates", "google.cloud"),
-    "pipelines/": ("connectors.broker", "templates", "runners", *CLOUD),
+    "pipelines/": (
+        "connectors.bigquery_local",
+        "connectors.broker",
+        "templates",
+        "runners",
+        *CLOUD,
+    ),
     "templates/": ("transforms", "connectors", BEAM),
 }
 

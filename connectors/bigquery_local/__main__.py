@@ -1,0 +1,61 @@
+"""``python -m connectors.bigquery_local``: the server in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from connectors.bigquery_local.errors import MissingExtra, PortInUse, StoreInUse
+from connectors.bigquery_local.server import Server
+
+
+def main(argv: list[str]) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code."""
+    options = _parser().parse_args(argv)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with Server(
+            options.data_dir,
+            project=options.project,
+            port=options.port,
+            rest_port=options.rest_port,
+            host=options.host,
+        ) as server:
+            print(
+                f"bigquery_local ready: grpc {server.grpc_endpoint}, rest {server.rest_endpoint}",
+                flush=True,
+            )
+            stop.wait()
+    except (MissingExtra, PortInUse, StoreInUse, OSError) as error:
+        print(f"bigquery_local: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m connectors.bigquery_local", description=__doc__
+    )
+    parser.add_argument("--port", type=_port, default=9060, help="of gRPC; 0 is any (9060)")
+    parser.add_argument("--rest_port", type=_port, default=9050, help="of HTTP; 0 is any (9050)")
+    parser.add_argument("--data_dir", type=Path, help="of the DuckDB file (in memory)")
+    parser.add_argument(
+        "--project", default="test-project", help="the project of datasets without one"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65_535:  # noqa: PLR2004 - the largest port there is
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number from 0 to 65535")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
