@@ -30,7 +30,7 @@ from transforms.field import Field
 from transforms.fingerprint import fingerprint
 from transforms.memory import NEVER_US, START, Memory, Summary
 from transforms.metrics import DUPLICATES, ROWS_WITHOUT_KEY
-from transforms.rewindow import ParDoInto
+from transforms.rewindow import InFirstWindow, ParDoInto
 
 __all__ = ["Deduplicate"]
 
@@ -84,7 +84,7 @@ class Deduplicate(beam.PTransform):
         return (
             batches
             | "Shard" >> beam.ParDo(_Shard(fields, self.shards)).with_output_types(sharded)
-            | "Once" >> beam.ParDo(_InFirstWindow()).with_output_types(sharded)
+            | "Once" >> beam.ParDo(InFirstWindow()).with_output_types(sharded)
             | "Globally" >> beam.WindowInto(GlobalWindows())
             | "First"
             >> ParDoInto(
@@ -122,14 +122,6 @@ class _Shard(beam.DoFn):
         for shard, (start, end) in enumerate(pairwise(edges)):
             if start < end:
                 yield shard, windowed.with_value(grouped.slice(start, end - start))
-
-
-class _InFirstWindow(beam.DoFn):
-    """Drop the copies that Beam makes of a batch in several windows, as WindowInto would."""
-
-    def process(self, element: _Sharded, window: Any = beam.DoFn.WindowParam) -> Iterator[_Sharded]:
-        if window == element[1].windows[0]:
-            yield element
 
 
 class _Memories(dict[int, Memory]):

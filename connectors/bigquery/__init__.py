@@ -1,0 +1,12 @@
+"""Google BigQuery by the Storage API: Arrow batches in and out, without Java.
+
+from connectors import bigquery
+
+    written = rows | bigquery.Write("project.dataset.table")
+"""
+
+from connectors.bigquery.changes import Changes
+from connectors.bigquery.tables import Create
+from connectors.bigquery.write import Semantics, Write, Written
+
+__all__ = ["Changes", "Create", "Semantics", "Write", "Written"]

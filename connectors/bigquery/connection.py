@@ -1,0 +1,119 @@
+"""One AppendRows call: requests go out in order, answers come back in that order."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any
+from urllib.parse import quote
+
+import grpc
+import pyarrow as pa
+from google.cloud.bigquery_storage_v1 import types as api
+
+from connectors.bigquery.rows import Part
+from transforms.errors import TransientError
+
+__all__ = ["Connection", "encode_request"]
+
+METHOD = "/google.cloud.bigquery.storage.v1.BigQueryWrite/AppendRows"
+TRACE_ID = "headrace"
+
+# Raw protocol buffers: proto-plus wraps a request at 1.1 million rows a second, these at 48.
+_Request = api.AppendRowsRequest.pb()
+_Response = api.AppendRowsResponse.pb()
+
+
+def encode_request(
+    rows: pa.Buffer,
+    *,
+    stream: str = "",
+    schema: pa.Schema | None = None,
+    offset: int | None = None,
+) -> bytes:
+    """Return the bytes of a request.
+
+    Args:
+        rows: a record batch as Arrow IPC.
+        stream: full name; needed in the first request of a connection.
+        schema: of the rows; needed in the first request of a connection.
+        offset: where the stream must end for the rows to be appended; None for anywhere.
+    """
+    request = _Request(write_stream=stream)
+    request.arrow_rows.rows.serialized_record_batch = rows.to_pybytes()
+    if schema is not None:
+        request.arrow_rows.writer_schema.serialized_schema = schema.serialize().to_pybytes()
+        request.trace_id = TRACE_ID
+    if offset is not None:
+        request.offset.value = offset
+    return request.SerializeToString()
+
+
+class Connection:
+    """An open call to one stream, for rows of one schema. To be used by one thread at a time.
+
+    Args:
+        channel: to a server of the Storage API.
+        stream: full name of the stream.
+        schema: of all rows that are sent.
+    """
+
+    def __init__(self, channel: grpc.Channel, stream: str, schema: pa.Schema) -> None:
+        self.stream, self.schema = stream, schema
+        self.is_broken = False
+        self._introduced = False
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._incoming: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        append = channel.stream_stream(METHOD, None, _Response.FromString)
+        routing = (("x-goog-request-params", f"write_stream={quote(stream, safe='')}"),)
+        self._call = append(iter(self._outgoing.get, None), metadata=routing)
+        threading.Thread(target=self._listen, name="bigquery-answers", daemon=True).start()
+
+    def send(self, part: Part, offset: int | None = None) -> None:
+        """Send rows; the answer comes by ``receive``, after those to what was sent before."""
+        first = not self._introduced
+        self._introduced = True
+        self._outgoing.put(
+            encode_request(
+                part.encoded,
+                stream=self.stream if first else "",
+                schema=self.schema if first else None,
+                offset=offset,
+            )
+        )
+
+    def receive(self, timeout_s: float) -> Any:
+        """Return the next answer, an ``AppendRowsResponse``.
+
+        Raises:
+            grpc.RpcError: the call has ended; what was not answered may be appended or not.
+            TransientError: no answer came in time; the same holds.
+        """
+        try:
+            answer = self._incoming.get(timeout=timeout_s)
+        except queue.Empty:
+            answer = TransientError(f"no answer to an append to {self.stream} for {timeout_s:g} s")
+        if isinstance(answer, BaseException):
+            self.close()
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """End the call. It may be called again."""
+        self.is_broken = True
+        self._outgoing.put(None)
+        self._call.cancel()
+
+    @property
+    def is_idle_and_open(self) -> bool:
+        """Whether the server still listens, as far as is known, and owes no answer."""
+        return not self.is_broken and self._call.is_active() and self._incoming.empty()
+
+    def _listen(self) -> None:
+        try:
+            for answer in self._call:
+                self._incoming.put(answer)
+        except grpc.RpcError as error:
+            self._incoming.put(error)
+        else:
+            self._incoming.put(TransientError(f"the server closed the connection to {self.stream}"))

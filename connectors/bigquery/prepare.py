@@ -1,0 +1,139 @@
+"""From batches as they come to the rows of tables, and the dead letters of what can't be a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from connectors.bigquery.casting import Faults
+from connectors.bigquery.changes import Changes
+from connectors.bigquery.destination import Destination
+from connectors.bigquery.names import TableName
+from connectors.bigquery.rows import Fitted, Shape
+from connectors.bigquery.session import Session
+from connectors.bigquery.tables import Create, schema_of
+from transforms import metrics
+from transforms.batch import Batch
+from transforms.errors import ConfigError
+from transforms.failure import failures
+from transforms.field import Field
+from transforms.message import MESSAGE, MESSAGE_SCHEMA
+from transforms.project import project
+from transforms.rows import dead_letters
+
+__all__ = ["Parcel", "Plan", "Preparer", "Sorted", "sort_out"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be written where.
+
+    Args:
+        table: a table, or a template of ``Destination``.
+        add: columns to add, with the fields that they are made of.
+        changes: how to read rows as upserts and deletes; None for plain rows.
+        create: how to make a table that is missing; None to refuse it.
+        step: the name that dead letters carry.
+    """
+
+    table: str
+    add: Mapping[str, Field]
+    changes: Changes | None
+    create: Create | None
+    step: str
+
+
+class Sorted(NamedTuple):
+    """Rows that were taken, as they came, and the dead letters of the others."""
+
+    ok: Batch
+    dead: Batch | None
+
+
+def sort_out(batch: Batch, faults: Faults, step: str) -> Sorted:
+    """Part a batch into the rows without a fault, and dead letters of those with one."""
+    if not faults:
+        return Sorted(batch, None)
+    bad = sorted(faults)
+    rejected = batch.take(pa.array(bad, pa.int64()))
+    reasons = [faults[row] for row in bad]
+    names = set(batch.schema.names)
+    if MESSAGE in names or names.issuperset(MESSAGE_SCHEMA.names):
+        dead = failures(rejected, step, reasons)
+    else:
+        dead = dead_letters(rejected.to_pylist(), step, dict(enumerate(reasons)))
+    metrics.DEAD_LETTERS.inc(len(bad))
+    keep = np.ones(len(batch), np.bool_)
+    keep[bad] = False
+    return Sorted(batch.filter(pa.array(keep)), dead)
+
+
+class Parcel(NamedTuple):
+    """Rows of a batch that go to one table, as they came."""
+
+    table: TableName
+    batch: Batch
+
+
+class Preparer:
+    """Prepares batches by a plan; what it compiles is kept for the next ones of their schema."""
+
+    def __init__(self, plan: Plan, session: Session) -> None:
+        self._plan, self._session = plan, session
+        self._destination = Destination(plan.table)
+        self._optional = plan.changes.columns if plan.changes else frozenset()
+        self._shapes: dict[tuple[pa.Schema, TableName], tuple[pa.Schema, Shape]] = {}
+
+    def route(self, batch: Batch) -> tuple[list[Parcel], Batch | None]:
+        """Return the rows of each table, and the dead letters of rows that name none."""
+        groups, faults = self._destination.route(batch)
+        dead = sort_out(batch, faults, self._plan.step).dead if faults else None
+        return [
+            Parcel(table, batch if rows is None else batch.take(pa.array(rows)))
+            for table, rows in groups
+        ], dead
+
+    def fit(self, parcel: Parcel) -> Fitted:
+        """Return the rows as the table takes them.
+
+        Raises:
+            ConfigError: the rows don't fit the table, or it is missing and can't be made.
+        """
+        rows, faults = self._columns(parcel.batch)
+        table = parcel.table
+        schema = schema_of(self._session, table, self._plan.create, rows.schema)
+        try:
+            shape = self._shape(rows.schema, table, schema)
+        except ConfigError:
+            # Perhaps the table was altered since we looked.
+            anew = self._session.fetch_schema(table)
+            if anew.equals(schema, check_metadata=True):
+                raise
+            shape = self._shape(rows.schema, table, anew)
+        fitted = shape.fit(rows.rows)
+        if not faults:
+            return fitted
+        kept = np.flatnonzero(~np.isin(fitted.origin, list(faults)))
+        return Fitted(fitted.rows.take(pa.array(kept)), fitted.origin[kept], fitted.faults | faults)
+
+    def _columns(self, batch: Batch) -> tuple[Batch, Faults]:
+        """Return what is to be written: no message, the added columns, those of changes."""
+        plan = self._plan
+        gone = [MESSAGE] if MESSAGE in batch.schema.names else []
+        rows = project(batch, drop=gone, add=plan.add)
+        if plan.changes is None:
+            return rows, {}
+        marked = plan.changes.mark(batch, rows)
+        return marked.batch, marked.faults
+
+    def _shape(self, given: pa.Schema, table: TableName, schema: pa.Schema) -> Shape:
+        # A schema is read anew only when the table has changed: the same one is the same object.
+        known, shape = self._shapes.get((given, table), (None, None))
+        if shape is None or known is not schema:
+            shape = Shape(given, schema, self._optional)
+            self._shapes[given, table] = (schema, shape)
+        return shape

@@ -1,0 +1,153 @@
+"""What a process shares of a BigQuery server: the channel, schemas of tables, open connections."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+from google.cloud.bigquery_storage_v1 import types as api
+
+from connectors import retry
+from connectors.bigquery.connection import Connection
+from connectors.bigquery.limits import STREAMS_MAX
+from connectors.bigquery.names import TableName
+from connectors.bigquery.table_types import arrow_schema
+from connectors.clients import Endpoint, RawStub, bigquery_storage_endpoint, open_channel
+
+__all__ = ["OUTAGE", "Session", "session"]
+
+SERVICE = "google.cloud.bigquery.storage.v1.BigQueryWrite"
+CALL_S = 60.0
+NEW_S = 120.0
+"""How long the Storage API may not know a table that was made by REST."""
+OUTAGE = retry.Backoff(patience_s=300.0)
+"""How long a server may be away before a step fails; the runner then tries the bundle again."""
+
+
+def session() -> Session:
+    """Return the session of this process with the server that the environment names."""
+    return _session(bigquery_storage_endpoint())
+
+
+@cache
+def _session(endpoint: Endpoint) -> Session:
+    return Session(endpoint)
+
+
+class Session:
+    """One server, for all threads of this process.
+
+    A connection costs a round trip and two threads to open, and BigQuery counts them. So they
+    outlive bundles: who needs one takes it out, and gives it back when nothing is under way.
+
+    Args:
+        endpoint: of the Storage API.
+        streams_max: connections that are kept although nobody uses them.
+    """
+
+    def __init__(self, endpoint: Endpoint, streams_max: int = STREAMS_MAX) -> None:
+        self.endpoint = endpoint
+        self._streams_max = streams_max
+        self._lock = threading.Lock()
+        self._channel = open_channel(endpoint)
+        self._schemas: dict[TableName, pa.Schema] = {}
+        self._made_s: dict[TableName, float] = {}
+        self._idle: OrderedDict[int, Connection] = OrderedDict()
+
+    def subject(self, table: TableName) -> retry.Subject:
+        """Return what a call about a table is about, for the text of its errors."""
+        return retry.Subject(
+            "table", str(table), "Create it first, or let Write create it: create=Create()",
+            self.endpoint.advice, "roles/bigquery.dataEditor", "BIGQUERY_STORAGE_EMULATOR_HOST",
+        )  # fmt: skip
+
+    def schema(self, table: TableName) -> pa.Schema:
+        """Return the schema of a table as Arrow has it; asked for once.
+
+        Raises:
+            ConfigError: there is no such table, or it has a column of a type that is not known.
+            HeadraceError: the server did not tell.
+        """
+        with self._lock:
+            known = self._schemas.get(table)
+        return known if known is not None else self.fetch_schema(table)
+
+    def fetch_schema(self, table: TableName) -> pa.Schema:
+        """Ask for the schema of a table anew; it may have got columns."""
+        request = api.GetWriteStreamRequest.pb()(
+            name=table.default_stream, view=api.WriteStreamView.FULL.value
+        )
+        answer = self.call("GetWriteStream", request, ("name", table.default_stream), table)
+        found = api.WriteStream.pb().FromString(answer)
+        return self.learn(table, found.table_schema)
+
+    def made(self, table: TableName, schema: pa.Schema) -> None:
+        """Remember a table that was just made: for a while the service may not know it."""
+        with self._lock:
+            self._schemas[table] = schema
+            self._made_s[table] = time.monotonic()
+
+    def is_new(self, table: TableName) -> bool:
+        """Tell whether a table was made so lately that NOT_FOUND may pass."""
+        with self._lock:
+            made_s = self._made_s.get(table)
+        return made_s is not None and time.monotonic() - made_s < NEW_S
+
+    def learn(self, table: TableName, told: Any) -> pa.Schema:
+        """Remember the schema of a table, a ``TableSchema`` that the server has told."""
+        schema = arrow_schema(told)
+        with self._lock:
+            self._schemas[table] = schema
+        return schema
+
+    def forget(self, table: TableName) -> None:
+        """Ask for the schema of a table again when it is next needed."""
+        with self._lock:
+            self._schemas.pop(table, None)
+
+    def call(self, method: str, request: Any, routing: tuple[str, str], table: TableName) -> bytes:
+        """Call a method of the service; transient errors are retried.
+
+        Raises:
+            HeadraceError: the error, translated.
+        """
+        stub = RawStub(self._channel, SERVICE, routing)
+        encoded = request.SerializeToString()
+        return retry.call(lambda: stub.call(method, encoded, CALL_S), self.subject(table), OUTAGE)
+
+    def take(self, stream: str, schema: pa.Schema) -> Connection:
+        """Return a connection that nobody else uses, an open one if there is one."""
+        with self._lock:
+            for key, connection in reversed(self._idle.items()):
+                if connection.stream == stream and connection.schema.equals(schema):
+                    del self._idle[key]
+                    if connection.is_idle_and_open:
+                        return connection
+                    connection.close()
+                    break
+        return Connection(self._channel, stream, schema)
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection, on which nothing is under way, for whoever needs it next."""
+        if connection.is_broken:
+            return
+        with self._lock:
+            self._idle[id(connection)] = connection
+            surplus = []
+            while len(self._idle) > self._streams_max:
+                surplus.append(self._idle.popitem(last=False)[1])
+        for oldest in surplus:
+            oldest.close()
+
+    def close(self) -> None:
+        """Close all connections and the channel."""
+        with self._lock:
+            idle = list(self._idle.values())
+            self._idle.clear()
+        for connection in idle:
+            connection.close()
+        self._channel.close()
