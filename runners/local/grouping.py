@@ -13,6 +13,7 @@ from typing import Any
 from apache_beam.coders import WindowedValueCoder
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode, DataLossReason
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import PaneInfoTiming
 
@@ -94,6 +95,9 @@ class Grouping:
         self._loses = bool(windowing.triggerfn.may_lose_data(windowing) & DataLossReason.MAY_FINISH)
         # Beam's batch runners say of the only pane of an unwindowed grouping that it is the last.
         self._is_default = windowing.is_default()
+        # Where lateness is allowed, a stream has long passed the end of a window that expires.
+        expires_with_input = batch or isinstance(windowing.windowfn, GlobalWindows)
+        self._expires_on_time = expires_with_input or not windowing.allowed_lateness.micros
         self._awaits_clock = self._trigger.uses_clock and not batch
 
     def add(self, data: bytes, watermark_us: int) -> None:
@@ -265,7 +269,7 @@ class Grouping:
     def _expire(self, key: bytes, window: Window, group: Group) -> None:
         """Fire what no trigger has fired, and remove everything."""
         if group.unfired and not group.closed and self._is_owed(window, group):
-            self._fire(key, window, group, finished=True, on_time=True)
+            self._fire(key, window, group, finished=True, on_time=self._expires_on_time)
         else:
             self.dropped += group.unfired
         self._values.drop(group)

@@ -271,6 +271,15 @@ def test_what_no_trigger_fires_comes_when_the_window_expires(feed: Make) -> None
     assert not counting.rows()
 
 
+def test_last_pane_behind_the_allowed_lateness_is_late(feed: Make) -> None:
+    """It is on time only if the window expires at its end."""
+    counting = feed(FixedWindows(10), Repeatedly(AfterCount(3)), DISCARDING, allowed_lateness=5)
+    counting.add(("a", 1, 1))
+    assert not counting.watermark(14)
+    (pane,) = counting.watermark(15)
+    assert numbers(pane.info) == (LATE, 0, 0, True)
+
+
 def test_trigger_that_may_finish_loses_the_rest(feed: Make) -> None:
     """As in Beam's Python runners; the user has allowed it, and it is counted."""
     once = feed(FixedWindows(10), AfterCount(2), DISCARDING)
