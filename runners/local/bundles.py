@@ -86,6 +86,8 @@ class Harness:
     def __init__(self, handler: Any) -> None:
         self._handler = handler
         self._splitter = Splitter(handler)
+        # Where state is a call away, nobody asks for it behind the end of a bundle.
+        self._serving = getattr(handler, "serving", contextlib.nullcontext)
 
     @property
     def data_url(self) -> str:
@@ -108,8 +110,13 @@ class Harness:
 
         Raises:
             Exception: what user code raised (in process), or a RuntimeError with its traceback.
+            LocalRunnerError: the state could not be used.
         """
         number = f"bundle-{next(_numbers)}"
+        with self._serving(number):
+            return self._process(number, bundle)
+
+    def _process(self, number: str, bundle: Bundle) -> BundleResult:
         self._send(number, bundle)
         request = beam_fn_api_pb2.InstructionRequest(
             instruction_id=number,

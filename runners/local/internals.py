@@ -34,7 +34,6 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import (
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
     BeamFnControlServicer,
     EmbeddedWorkerHandler,
-    GrpcStateServicer,
     GrpcWorkerHandler,
     SingletonStateHandlerFactory,
     WorkerHandlerManager,
@@ -70,7 +69,6 @@ __all__ = [
     "EmbeddedWorkerHandler",
     "ExtendedProvisionInfo",
     "FnApiMetrics",
-    "GrpcStateServicer",
     "GrpcWorkerHandler",
     "InMemoryDataChannelFactory",
     "Never",

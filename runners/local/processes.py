@@ -1,7 +1,8 @@
 """SDK harnesses in processes of their own, spoken to on the loopback interface.
 
 Beam's own server for harnesses listens on all interfaces, and its subprocesses outlive a parent
-that is killed. Here they end with it: their standard input closes.
+that is killed. Here they end with it: their standard input closes. Asked to end by a parent that
+lives, they tear down their steps before.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import grpc
@@ -22,17 +25,21 @@ from runners.local.internals import (
     LOGENTRY_TO_LOG_LEVEL_MAP,
     BeamFnControlServicer,
     BeamFnDataServicer,
-    GrpcStateServicer,
     GrpcWorkerHandler,
     beam_fn_api_pb2,
     beam_fn_api_pb2_grpc,
     thread_pool_executor,
 )
+from runners.local.state_server import StateServer
 
 __all__ = ["HarnessServer", "ProcessHandler"]
 
+_log = logging.getLogger(__name__)
+
 END_S = 10.0
-"""How long a process may take to end before it is killed."""
+"""How long processes may take to tear down their steps before they are killed."""
+KILL_S = 1.0
+"""How long a process may take to notice that nobody holds its standard input open."""
 _FLUSH_MS = 1_000
 
 
@@ -49,12 +56,13 @@ class HarnessServer:
         self._server = grpc.server(
             thread_pool_executor.shared_unbounded_instance(), options=options
         )
-        self.control_handler = BeamFnControlServicer(manager)
+        self.control_handler = _Control(manager)
         self.data_plane_handler = BeamFnDataServicer(_FLUSH_MS)
         api = beam_fn_api_pb2_grpc
         api.add_BeamFnControlServicer_to_server(self.control_handler, self._server)
         api.add_BeamFnDataServicer_to_server(self.data_plane_handler, self._server)
-        api.add_BeamFnStateServicer_to_server(GrpcStateServicer(state), self._server)
+        self.state_server = StateServer(state)
+        api.add_BeamFnStateServicer_to_server(self.state_server, self._server)
         api.add_BeamFnLoggingServicer_to_server(_Logging(), self._server)
         port = self._server.add_insecure_port("127.0.0.1:0")
         self.control_port = self.data_port = self.state_port = self.logging_port = port
@@ -64,6 +72,22 @@ class HarnessServer:
         """End all connections."""
         self.control_handler.done()
         self._server.stop(END_S).wait()
+
+
+class _Control(BeamFnControlServicer):
+    """Gives harnesses their instructions, and remembers which ones have come for them.
+
+    Attributes:
+        connected: their ids.
+    """
+
+    def __init__(self, manager: Any) -> None:
+        super().__init__(manager)
+        self.connected: set[str] = set()
+
+    def Control(self, responses: Iterable[Any], context: Any) -> Iterator[Any]:  # noqa: N802
+        self.connected.add(dict(context.invocation_metadata())["worker_id"])
+        yield from super().Control(responses, context)
 
 
 class _Logging(beam_fn_api_pb2_grpc.BeamFnLoggingServicer):
@@ -132,19 +156,47 @@ class ProcessHandler(GrpcWorkerHandler):
             self.failure = RuntimeError(f"worker process {self.worker_id} ended with {status}")
             self.control_conn.abort(self.failure)
 
-    def stop_worker(self) -> None:
-        """End the process."""
+    def serving(self, instruction: str) -> AbstractContextManager[None]:
+        """Answer requests for state of a bundle during the block, and none behind it."""
+        return self._grpc_server.state_server.serving(instruction)
+
+    def dismiss(self) -> None:
+        """Let the harness come to its end, without waiting for it."""
         self._stopped = True
-        if self._process is None:
+        self.control_conn.close()
+        self.data_conn.close()
+
+    def end(self, until_s: float) -> None:
+        """Wait for a harness that was dismissed, and kill it if it takes too long.
+
+        Args:
+            until_s: of ``time.monotonic``, how long it may tear down its steps.
+        """
+        process = self._process
+        if process is None or process.stdin is None:
             return
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            self._process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        # One that has never asked for work has nothing to tear down, and may have long to go.
+        if self.worker_id in self.control_handler.connected and not _ends(process, until_s):
+            _log.warning("%s takes too long to tear down its steps: killed", self.worker_id)
+        process.stdin.close()
+        if not _ends(process, time.monotonic() + KILL_S):
+            process.kill()
+            process.wait()
+        self.control_handler.connected.discard(self.worker_id)
+
+    def close(self) -> None:
+        """End the process."""
+        self.dismiss()
+        self.end(time.monotonic() + END_S)
 
     def host_from_worker(self) -> str:
         """Return where the server is."""
         return "127.0.0.1"
+
+
+def _ends(process: subprocess.Popen[bytes], until_s: float) -> bool:
+    try:
+        process.wait(max(0.0, until_s - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True

@@ -27,9 +27,10 @@ def main() -> None:
     logging.getLogger(sdk_worker_main.__name__).setLevel(logging.ERROR)
     # It warns of options that only modules of the main program define.
     logging.getLogger(pipeline_options.__name__).setLevel(logging.ERROR)
-    _, harness, _ = sdk_worker_main.create_harness(os.environ)
+    log, harness, _ = sdk_worker_main.create_harness(os.environ)
     harness._bundle_processor_cache.data_sampler = Witness()
     harness.run()
+    log.close()  # what steps say when they are torn down is still under way
 
 
 def _reporting(work: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +21,7 @@ from runners.local.internals import (
     python_urns,
 )
 from runners.local.partition import partition
-from runners.local.processes import HarnessServer, ProcessHandler
+from runners.local.processes import END_S, HarnessServer, ProcessHandler
 
 __all__ = ["Workers"]
 
@@ -111,16 +113,17 @@ class Workers:
             harness.abandon(numbers[harness], error)
 
     def close(self) -> None:
-        """Stop all harnesses; those in other processes end."""
-        self._end_processes()
-        for handler in self._here:
-            handler.close()
+        """Stop all harnesses: their steps are torn down, and those in other processes end."""
+        with contextlib.ExitStack() as closing:  # each is called, whatever the others raise
+            if self._threads is not None:
+                closing.callback(self._threads.shutdown)
+            if self._server is not None:
+                closing.callback(self._server.close)
+            closing.callback(self._manager.close_all)
+            for handler in self._here:
+                closing.callback(handler.close)
+            closing.callback(self._end_processes)
         self._here = []
-        self._manager.close_all()
-        if self._server is not None:
-            self._server.close()
-        if self._threads is not None:
-            self._threads.shutdown()
 
     def _of(self, stage: StageNode) -> Sequence[Harness]:
         name = stage.environment
@@ -149,6 +152,10 @@ class Workers:
         return started
 
     def _end_processes(self) -> None:
-        for handler in self._processes:
-            handler.close()
-        self._processes = []
+        """End all processes, at the same time."""
+        ending, self._processes = self._processes, []
+        until_s = time.monotonic() + END_S
+        for handler in ending:
+            handler.dismiss()
+        for handler in ending:
+            handler.end(until_s)
