@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import posixpath
 from collections.abc import Iterable
@@ -12,7 +13,13 @@ from connectors.lake import Partition
 from transforms.errors import ConfigError
 from transforms.field import Field, Source
 
-__all__ = ["require_apart", "require_columns", "require_partitions", "require_time"]
+__all__ = [
+    "require_apart",
+    "require_columns",
+    "require_order",
+    "require_partitions",
+    "require_time",
+]
 
 
 def require_columns(flag: str, fields: Iterable[Field], schema: pa.Schema | None) -> None:
@@ -44,6 +51,17 @@ def require_apart(flag: str, folder: str, other_flag: str, other: str) -> None:
         raise ConfigError(
             flag, folder, f"is, holds or lies in {other_flag}={other}", "Choose a folder beside it"
         )
+
+
+def require_order(
+    flag: str, since: dt.datetime | None, other_flag: str, until: dt.datetime | None
+) -> None:
+    """Refuse a span of time that is empty."""
+    if since is not None and until is not None and since >= until:
+        raise ConfigError(
+            other_flag, until.isoformat(), f"is not after {flag}={since.isoformat()}",
+            "Give a later time, or leave one of the two out",
+        )  # fmt: skip
 
 
 def _absolute(folder: str) -> str:

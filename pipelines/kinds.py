@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from connectors import dead_letter, lake
+from connectors.pubsub import Route
 from connectors.pubsub.names import check_subscription, check_topic
 from pipelines.params import Kind
 from transforms.duration import parse_duration
@@ -23,12 +25,18 @@ __all__ = [
     "COUNT",
     "DEAD_LETTER",
     "DURATION",
+    "FAILURES",
     "FIELD",
     "FIELDS",
     "FOLDER",
+    "MULTIPLE",
     "PARTITIONS",
+    "ROUTE",
     "SCHEMA_FILE",
     "SUBSCRIPTION",
+    "SWITCH",
+    "TEXTS",
+    "TIME",
     "TOPIC",
     "TRIGGER",
     "WINDOW",
@@ -82,6 +90,43 @@ def _fields(text: str) -> tuple[Field, ...]:
     return tuple(Field.parse(part.strip()) for part in text.split(","))
 
 
+def _route(text: str) -> str | Route:
+    if "{" in text or "}" in text:
+        return Route(text)
+    check_topic("topic", text)
+    return text
+
+
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ConfigError("switch", text, "must be true or false", "Give the flag alone for true")
+    return text == "true"
+
+
+def _texts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _time(text: str) -> dt.datetime:
+    try:
+        # Before Python 3.11 the Z of UTC is not understood.
+        time = dt.datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
+    except ValueError:
+        time = None
+    if time is None or (time.tzinfo is None and len(text) > len("2026-01-31")):
+        raise ConfigError(
+            "time", text, "must be a date, or a time with its offset from UTC",
+            "Write for example 2026-01-31 or 2026-01-31T09:30:00Z",
+        )  # fmt: skip
+    return time.replace(tzinfo=time.tzinfo or dt.timezone.utc)
+
+
+def _multiple(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or float(text) == 0:
+        raise ConfigError("number", text, "must be above 0", "Write for example 1, 0.5 or 1000")
+    return float(text)
+
+
 SUBSCRIPTION = _name("subscription", check_subscription)
 TOPIC = _name("topic", check_topic)
 COUNT = Kind("N", _count)
@@ -89,6 +134,12 @@ DEAD_LETTER = Kind("TOPIC|TABLE|FOLDER", dead_letter.target)
 PARTITIONS = Kind("LEVELS", lake.Partition.parse)
 TRIGGER = Kind("TRIGGER", parse_trigger)
 WINDOW = Kind("WINDOW", parse_windows)
+FAILURES = Kind("SUBSCRIPTION|TABLE|FOLDER", dead_letter.source)
+ROUTE = Kind("TOPIC", _route)
+SWITCH = Kind("[true|false]", _switch, implied="true")
+TEXTS = Kind("NAME[,NAME]", _texts)
+TIME = Kind("TIME", _time)
+MULTIPLE = Kind("NUMBER", _multiple)
 DURATION = Kind("DURATION", parse_duration)
 FIELD = Kind("FIELD", Field.parse)
 FIELDS = Kind("FIELD[,FIELD]", _fields)

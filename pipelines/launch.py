@@ -130,8 +130,14 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
     with _naming_flags(params):
         runner = options.view_as(StandardOptions).runner
         limits = Limits(getattr(params, "max_messages", None), getattr(params, "max_seconds", None))
+        dry = getattr(params, "dry_run", False)
+        if dry and not direct.is_bounded(runner):
+            raise errors.ConfigError(
+                "--dry_run", runner, "needs a run that ends, and takes back what it has read",
+                "Leave --runner out",
+            )  # fmt: skip
         if direct.is_bounded(runner):
-            run_bounded(build, rest, limits)
+            run_bounded(build, rest, limits, dry=dry)
         elif is_local(runner):
             _run_locally(build, options, module.__name__.rpartition(".")[2], limits)
         else:
@@ -162,14 +168,19 @@ def beam_parser() -> Parser:
 
 
 def run_bounded(
-    build: Build, beam_argv: Sequence[str] = (), limits: Limits | None = None
-) -> Commit:
+    build: Build,
+    beam_argv: Sequence[str] = (),
+    limits: Limits | None = None,
+    *,
+    dry: bool = False,
+) -> Commit | None:
     """Run a graph on this machine until its sources are drained, and commit it as a whole.
 
     Args:
         build: adds the steps to the pipeline that it is given.
         beam_argv: options for Beam.
         limits: where reading stops although the backlog may hold more.
+        dry: take everything back in the end: messages come again, and there is no commit.
 
     Guarantees:
         Nothing is visible and nothing is acknowledged unless the whole graph has succeeded.
@@ -185,6 +196,8 @@ def run_bounded(
             pipeline = beam.Pipeline(runner=direct.bounded_runner(), options=options)
             build(pipeline)
             _execute(pipeline)
+        if dry:
+            return None
         with uninterrupted():
             return run.commit(dict(progress.totals))
 

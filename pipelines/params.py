@@ -43,10 +43,14 @@ _METADATA_KEY = "headrace.param"
 
 @dataclass(frozen=True)
 class Kind:
-    """What a flag's text may be: ``parse`` returns the value or raises ConfigError."""
+    """What a flag's text may be: ``parse`` returns the value or raises ConfigError.
+
+    ``implied`` is the text of a flag that stands alone, for one that switches something on.
+    """
 
     name: str
     parse: Callable[[str], Any]
+    implied: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,9 @@ def parse_flags(
     """
     own = Parser()
     for spec in specs(params_class):
-        own.add_argument(spec.flag, default=argparse.SUPPRESS)
+        implied = spec.kind.implied
+        alone: dict[str, Any] = {} if implied is None else {"nargs": "?", "const": implied}
+        own.add_argument(spec.flag, default=argparse.SUPPRESS, **alone)
     texts, rest = own.parse_known_args(list(argv))
     other = other or Parser()
     _, unknown = other.parse_known_args(rest)
@@ -266,7 +272,7 @@ def help_text(
 
 def _help_entry(spec: Spec) -> list[str]:
     notes = ["required" if spec.required else ""]
-    notes.append(f"default: {spec.default}" if spec.default is not None else "")
+    notes.append(f"default: {spec.default}" if spec.default else "")
     notes.append(f"example: {spec.example}" if spec.example else "")
     note = "; ".join(filter(None, notes))
     text = f"{spec.help} ({note})" if note else spec.help

@@ -9,12 +9,12 @@ from connectors import pubsub
 from pipelines import kinds
 from pipelines.params import ExactlyOneOf, Group, param
 
-__all__ = ["Source"]
+__all__ = ["Input", "Limits", "Source"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source(Group):
-    """A subscription, or a topic from now on; the launcher keeps the limits."""
+class Input(Group):
+    """A subscription, or a topic from now on."""
 
     RULES: ClassVar = (ExactlyOneOf(("subscription", "topic")),)
 
@@ -33,6 +33,24 @@ class Source(Group):
         required=False,
         group="Source",
     )
+
+    def read(self, watermark: pubsub.Watermark | None = None) -> pubsub.Read:
+        """Return the step that reads.
+
+        Args:
+            watermark: how far event time has come; by default it is the publish time.
+        """
+        return pubsub.Read(
+            subscription=self.subscription,
+            topic=self.topic,
+            watermark=watermark or pubsub.PublishTime(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits(Group):
+    """Where reading stops; the launcher sees to it."""
+
     max_messages: int | None = param(
         kinds.COUNT,
         "Stop reading after this many messages (DirectRunner only).",
@@ -47,14 +65,7 @@ class Source(Group):
         group="Source",
     )
 
-    def read(self, watermark: pubsub.Watermark | None = None) -> pubsub.Read:
-        """Return the step that reads.
 
-        Args:
-            watermark: how far event time has come; by default it is the publish time.
-        """
-        return pubsub.Read(
-            subscription=self.subscription,
-            topic=self.topic,
-            watermark=watermark or pubsub.PublishTime(),
-        )
+@dataclass(frozen=True, kw_only=True)
+class Source(Input, Limits):
+    """Messages of Pub/Sub, and where reading stops."""

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transforms.batch import Batch
 from transforms.message import MESSAGE_SCHEMA, message_column
@@ -17,6 +18,7 @@ from transforms.message import MESSAGE_SCHEMA, message_column
 __all__ = ["FAILURE_SCHEMA", "SCHEMA_VERSION", "failures", "stamp"]
 
 SCHEMA_VERSION = 1
+FAILED_AT = pa.timestamp("us", tz="UTC")
 
 FAILURE_SCHEMA = pa.schema(
     [
@@ -25,7 +27,7 @@ FAILURE_SCHEMA = pa.schema(
         pa.field("step", pa.string(), nullable=False),
         pa.field("error_kind", pa.string(), nullable=False),
         pa.field("error", pa.string(), nullable=False),
-        pa.field("failed_at", pa.timestamp("us", tz="UTC")),
+        pa.field("failed_at", FAILED_AT),
         *MESSAGE_SCHEMA,
     ]
 )
@@ -51,15 +53,17 @@ def failures(rejected: Batch, step: str, errors: Sequence[tuple[str, str]]) -> B
         pa.array([step] * count, pa.string()),
         pa.array([kind for kind, _ in errors], pa.string()),
         pa.array([text for _, text in errors], pa.string()),
-        pa.nulls(count, pa.timestamp("us", tz="UTC")),
+        pa.nulls(count, FAILED_AT),
         *(message_column(rejected, name) for name in MESSAGE_SCHEMA.names),
     ]
     return Batch(pa.RecordBatch.from_arrays(columns, schema=FAILURE_SCHEMA))
 
 
 def stamp(dead: Batch, pipeline: str, now: dt.datetime) -> Batch:
-    """Fill in the pipeline's name and the time of the failure, as a sink does before it writes."""
-    count = len(dead)
-    names = pa.array([pipeline] * count, pa.string())
-    times = pa.array([now] * count, pa.timestamp("us", tz="UTC"))
+    """Fill in the pipeline's name and the time of the failure, as a sink does before it writes.
+
+    Failures that have them, because they are kept once more, keep theirs.
+    """
+    names = pc.fill_null(dead.column("pipeline"), pipeline)
+    times = pc.fill_null(dead.column("failed_at"), pa.scalar(now, FAILED_AT))
     return dead.with_column("pipeline", names).with_column("failed_at", times)

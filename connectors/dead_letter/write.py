@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import apache_beam as beam
 from apache_beam.transforms.window import FixedWindows
 
-from connectors import lake
+from connectors import lake, pubsub
+from connectors.dead_letter.envelope import to_messages
 from connectors.dead_letter.stamp import Stamp
-from connectors.dead_letter.target import Folder, Target
+from connectors.dead_letter.target import Folder, Table, Target, Topic
 from transforms.batch import Batch
-from transforms.errors import ConfigError
+from transforms.errors import ConfigError, PermanentError
 from transforms.metrics import FAILURES_WRITTEN
 
-__all__ = ["Write"]
+__all__ = ["Refuse", "ToMessages", "Write"]
 
 WINDOW_S = 600
 """Of a folder: the failures of ten minutes share a file."""
 
 
 class Write(beam.PTransform):
-    """Keep failures, with the name of the pipeline and the time.
+    """Keep failures, with the name of the pipeline and the time of the failure.
+
+    A folder gets Parquet files with the columns of ``FAILURE_SCHEMA``, one per ten minutes; a
+    topic gets the rejected messages with the reason in attributes (see ``envelope``).
+
+    Guarantees:
+        Folder: those of ``lake.Write``: each failure once.
+        Topic: those of ``pubsub.Write``: at least once. A record that is larger than the 10 MB of
+        a message, compressed, stops the pipeline: no part of it is left out. A folder takes it.
 
     Args:
         target: a folder, a topic or a table; see ``target``.
-        pipeline: name under which the failures are found again.
+        pipeline: name under which the failures are found again, unless they have one already.
 
     Raises:
         ConfigError: the target can't be used.
@@ -36,20 +47,55 @@ class Write(beam.PTransform):
 
     def expand(self, dead: beam.PCollection[Batch]) -> None:
         """Stamp, then write as the target asks."""
+        if isinstance(self._target, Folder):
+            dead = dead | "Window" >> beam.WindowInto(FixedWindows(WINDOW_S))
+        dead = dead | "Stamp" >> Stamp(self._pipeline)
         match self._target:
             case Folder(path):
-                _to_folder(dead, path, self._pipeline)
-            case other:
+                dead | "Write" >> lake.Write(path, rows_written=FAILURES_WRITTEN)
+            case Topic(name):
+                _to_topic(dead, name)
+            case Table():
                 raise ConfigError(
-                    "dead letter", str(other), "is no folder, and others are not known yet",
-                    "Give a folder",
+                    "dead letter", str(self._target), "is a table, which is not supported yet",
+                    "Give a topic or a folder",
                 )  # fmt: skip
 
 
-def _to_folder(dead: beam.PCollection[Batch], path: str, pipeline: str) -> None:
-    (
-        dead
-        | "Window" >> beam.WindowInto(FixedWindows(WINDOW_S))
-        | "Stamp" >> Stamp(pipeline)
-        | "Write" >> lake.Write(path, rows_written=FAILURES_WRITTEN)
-    )
+def _to_topic(dead: beam.PCollection[Batch], name: str) -> None:
+    messages = dead | "Messages" >> beam.ParDo(ToMessages()).with_output_types(Batch)
+    published = messages | "Publish" >> pubsub.Write(name, step="dead_letter.Write")
+    published.ok | "Count" >> beam.Map(_count)
+    published.dead | "Refuse" >> beam.ParDo(Refuse(name))
+
+
+class ToMessages(beam.DoFn):
+    """Failures to the messages that stand for them."""
+
+    def process(self, dead: Batch) -> Iterator[Batch]:
+        """Turn a batch over."""
+        yield to_messages(dead)
+
+
+class Refuse(beam.DoFn):
+    """Stops the pipeline: there is no dead letter for a dead letter."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+
+    def process(self, dead: Batch) -> None:
+        """Raise PermanentError that names the first of them.
+
+        Raises:
+            PermanentError: always.
+        """
+        first = dead.slice(0, 1).to_pylist()[0]
+        raise PermanentError(
+            f"--dead_letter={self._target}: {len(dead)} of the dead letters can't be kept there, "
+            f"the first because {first['error']} ({first['error_kind']}). Nothing of it is "
+            "acknowledged. Give a folder, which takes any: --dead_letter=./dead_letters"
+        )
+
+
+def _count(written: Batch) -> None:
+    FAILURES_WRITTEN.inc(len(written))

@@ -9,6 +9,7 @@ from connectors import pubsub
 from connectors.pubsub.admin import create_subscription, create_topic, delete_subscription
 from connectors.pubsub.outgoing import as_messages
 from connectors.pubsub.outlet import Missing
+from connectors.pubsub.pace import AsPublished, Pace, Paced, Rate
 from connectors.pubsub.publish import Published, Publisher, Publishers
 from connectors.pubsub.read import Read
 from connectors.pubsub.routes import Route
@@ -16,12 +17,16 @@ from connectors.pubsub.watermark import EventTime, PublishTime, Watermark
 from connectors.pubsub.write import Write, Written
 
 __all__ = [
+    "AsPublished",
     "EventTime",
     "Missing",
+    "Pace",
+    "Paced",
     "PublishTime",
     "Published",
     "Publisher",
     "Publishers",
+    "Rate",
     "Read",
     "Route",
     "Watermark",

@@ -40,6 +40,12 @@ def test_stamp_adds_pipeline_and_time() -> None:
     assert stamped.column("failed_at").to_pylist() == [NOW]
 
 
+def test_stamp_keeps_what_is_known() -> None:
+    """A failure that is kept once more stays that of the pipeline where it happened."""
+    dead = stamp(failures(message_batch([b"a"]), "Parse", [("malformed_json", "x")]), "one", NOW)
+    assert stamp(dead, "two", NOW + dt.timedelta(days=1)) == dead
+
+
 def test_each_row_needs_its_reason() -> None:
     """A failure without its reason is a programming error, found at once."""
     with pytest.raises(ValueError, match="2 rejected rows but 1 errors"):

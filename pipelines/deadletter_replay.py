@@ -1,0 +1,155 @@
+r"""Publish the messages of dead letters again, once what they failed of is mended.
+
+Each message goes out as it was, byte for byte, with its attributes and ordering key. One attribute
+more, headrace_replays, counts how often that has happened: a message that was replayed
+--max_replays times is not published again, so that what keeps failing does not go round for ever.
+
+    python -m pipelines.deadletter_replay --failures=./dead_letters --step=Parse \
+        --output_topic=projects/demo/topics/flights --dead_letter=./still_dead --dry_run
+
+prints what there is by step and kind of error, with a few samples, and publishes nothing. Without
+--dry_run the messages are published. A folder or table keeps its dead letters: to replay it twice
+publishes twice. What is read from a subscription is acknowledged; what was not replayed from there,
+because it is not meant or was replayed too often, goes to --dead_letter as it is.
+
+Published = dead letters read - those not meant - those in --dead_letter. A run that fails may have
+published some of them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from connectors import dead_letter, pubsub
+from pipelines import checks, kinds, launch
+from pipelines.dead_letters import DeadLetters
+from pipelines.params import Group, param
+from pipelines.source import Limits
+from pipelines.topic_output import TopicOutput
+from transforms.errors import ConfigError
+
+__all__ = ["Params", "build"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures(Group):
+    """Which dead letters."""
+
+    failures: dead_letter.Source = param(
+        kinds.FAILURES,
+        "Where the dead letters are: the folder or table that another pipeline's --dead_letter "
+        "named, or a subscription of that topic.",
+        example="./dead_letters or projects/my-project/subscriptions/dead",
+        group="Source",
+    )
+    from_pipeline: tuple[str, ...] = param(
+        kinds.TEXTS,
+        "Only failures of these pipelines.",
+        example="pubsub_to_lake",
+        default="",
+        group="Source",
+    )
+    step: tuple[str, ...] = param(
+        kinds.TEXTS,
+        "Only failures of these steps, as --dry_run shows them.",
+        example="Parse,Windowing",
+        default="",
+        group="Source",
+    )
+    error_kind: tuple[str, ...] = param(
+        kinds.TEXTS,
+        "Only failures of these kinds, as --dry_run shows them.",
+        example="malformed_json",
+        default="",
+        group="Source",
+    )
+    since: dt.datetime | None = param(
+        kinds.TIME,
+        "Only failures at this time or later.",
+        example="2026-01-31T09:30:00Z",
+        required=False,
+        group="Source",
+    )
+    until: dt.datetime | None = param(
+        kinds.TIME,
+        "Only failures before this time.",
+        example="2026-02-01",
+        required=False,
+        group="Source",
+    )
+
+    def selection(self) -> dead_letter.Selection:
+        """Return the conditions."""
+        return dead_letter.Selection(
+            self.from_pipeline, self.step, self.error_kind, self.since, self.until
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params(Failures, Limits, TopicOutput, DeadLetters):
+    """Parameters of the pipeline; see ``--help``."""
+
+    rate: float | None = param(
+        kinds.MULTIPLE,
+        "Messages a second, for each worker; by default as fast as possible.",
+        example="1000",
+        required=False,
+        group="Output",
+    )
+    max_replays: int = param(
+        kinds.COUNT,
+        "How often a message may be replayed in all.",
+        default="3",
+        group="Output",
+    )
+    dry_run: bool = param(
+        kinds.SWITCH,
+        "Print what would be done, and do nothing (DirectRunner only).",
+        default="false",
+        group="Output",
+    )
+
+    def check(self) -> None:
+        """Refuse to read what is being written."""
+        if isinstance(self.failures, dead_letter.Folder):
+            self.require_apart("--failures", self.failures.path)
+        topic = isinstance(self.dead_letter, dead_letter.Topic)
+        if topic and isinstance(self.failures, dead_letter.Subscription):
+            raise ConfigError(
+                "--dead_letter", str(self.dead_letter),
+                "may be the topic of --failures, which would then be read for ever",
+                "Give a folder or a table",
+            )  # fmt: skip
+        checks.require_order("--since", self.since, "--until", self.until)
+
+
+def build(pipeline: beam.Pipeline, params: Params) -> None:
+    """Add the steps to a pipeline."""
+    kept = pipeline | "Read" >> dead_letter.Read(params.failures)
+    chosen = kept.ok | "Choose" >> dead_letter.Choose(params.selection(), params.max_replays)
+    if params.dry_run:
+        fates = {
+            "to replay": chosen.ok,
+            "replayed too often": chosen.worn,
+            "not meant": chosen.others,
+            "unreadable": kept.dead,
+        }
+        fates | "Report" >> dead_letter.Report() | "Print" >> beam.Map(print)
+        return
+    pace = None if params.rate is None else pubsub.Rate(params.rate)
+    written = (
+        chosen.ok
+        | "Pace" >> pubsub.Paced(pace)
+        | "Publish" >> pubsub.Write(params.output_topic, step="deadletter_replay")
+    )
+    rejected = [kept.dead, chosen.worn, written.dead]
+    if isinstance(params.failures, dead_letter.Subscription):
+        rejected.append(chosen.others)
+    params.keep("deadletter_replay", rejected)
+
+
+if __name__ == "__main__":
+    launch.main("pipelines.deadletter_replay")

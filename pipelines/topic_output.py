@@ -1,0 +1,24 @@
+"""What pipelines take that publish: the topic, or the rule by which each message has its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connectors import pubsub
+from pipelines import kinds
+from pipelines.params import Group, param
+
+__all__ = ["TopicOutput"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicOutput(Group):
+    """One topic for all, or many."""
+
+    output_topic: str | pubsub.Route = param(
+        kinds.ROUTE,
+        "Topic to publish to. With fields in braces each message goes to its own; one whose topic "
+        "does not exist, or that lacks a field, is a dead letter.",
+        example="projects/my-project/topics/flights or projects/my-project/topics/{attribute:kind}",
+        group="Output",
+    )
