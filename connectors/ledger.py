@@ -113,7 +113,8 @@ class Ledger:
         """
         try:
             self.store.make_folder(self.root)
-            with _held(self.store, self.root):
+            # The lock of an object store is an object, which must not lie among the lake's.
+            with self._held(self.state if self.store.locks_expire else self.root):
                 self._tie()
         except OSError as error:
             if is_full(error):
@@ -142,7 +143,10 @@ class Ledger:
 
         Only a rename can tell: a folder that is mounted twice is one device, and yet two.
         """
-        self.store.remove_folder(self.state)
+        # Not the folder itself: the lock of an object store is in it.
+        self.store.remove(posixpath.join(self.state, "lake"))
+        for part in ("commits", "staging"):
+            self.store.remove_folder(posixpath.join(self.state, part))
         try:
             self._send(name)
         except OSError as error:
@@ -204,10 +208,7 @@ class Ledger:
     def _settle(self, run: str, primary: Ledger, recovery: Recovery) -> None:
         record = primary.records.find(run)
         if record is not None:
-            primary.finish(record)
-            recovery.finished.append(run)
-            rows = sum(file.rows for file in record.files)
-            _log.info("finished run %s, which died after its commit: %d rows", run, rows)
+            _finish_found(primary, record, recovery)
             return
         folder = posixpath.join(self.staging, run)
         try:
@@ -215,15 +216,47 @@ class Ledger:
         except FileNotFoundError:
             return  # another process was quicker
         if lock is not None:
-            self.store.remove_folder(folder)
+            record = self._judged(run, primary)
+            if record is None:
+                self.store.remove_folder(folder)
+                recovery.removed.append(run)
+            else:
+                _finish_found(primary, record, recovery)
             lock.release()
-            recovery.removed.append(run)
+
+    def _judged(self, run: str, primary: Ledger) -> Record | None:
+        """Make sure that a run that seems dead can't commit any more.
+
+        Returns:
+            None if there is no need: whoever loses a lock of the system is dead. Else the record
+            that stands: that of the run's commit, if it was quicker.
+        """
+        if not self.store.locks_expire:
+            return None
+        return primary.records.abort(run, [posixpath.join(self.staging, run)])
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from committing to this lake."""
-        with _held(self.store, self.state):
+    def locked(self, run: str = "") -> Iterator[None]:
+        """Keep other processes from committing to this lake.
+
+        Args:
+            run: that is about to commit. If the lock is taken from it because it seems dead, the
+                next holder aborts it first.
+        """
+        with self._held(self.state, run) as lock:
+            if lock.taken_from:
+                self.records.abort(lock.taken_from, [])
             yield
+
+    @contextmanager
+    def _held(self, folder: str, holder: str = "") -> Iterator[Lock]:
+        lock = self.store.lock(folder, holder=holder)
+        if lock is None:
+            raise TransientError(f"another process keeps the lock of {folder}; run again later")
+        try:
+            yield lock
+        finally:
+            lock.release()
 
     def occupy(self, name: str) -> tuple[str, Lock]:
         """Create a folder in ``staging`` and keep its lock: what is in it is in work.
@@ -251,8 +284,7 @@ class Ledger:
         folders = sorted({posixpath.dirname(file.path) for file in record.files})
         for folder in folders:
             self.store.make_folder(folder)
-        for file in waiting:
-            self.store.rename(file.staged, file.path)
+        self.store.rename_all([(file.staged, file.path) for file in waiting])
         for folder in folders:
             self.store.sync_folder(folder)
         for folder in record.staging:
@@ -274,12 +306,11 @@ class Ledger:
         return waiting
 
 
-@contextmanager
-def _held(store: Store, folder: str) -> Iterator[None]:
-    lock = store.lock(folder)
-    if lock is None:
-        raise TransientError(f"another process keeps the lock of {folder}; run again later")
-    try:
-        yield
-    finally:
-        lock.release()
+def _finish_found(primary: Ledger, record: Record, recovery: Recovery) -> None:
+    primary.finish(record)
+    if record.aborted:
+        recovery.removed.append(record.id)
+        return
+    recovery.finished.append(record.id)
+    rows = sum(file.rows for file in record.files)
+    _log.info("finished run %s, which died after its commit: %d rows", record.id, rows)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from connectors.identity import IDENTITY_SCHEMA, decode_identities, encode_identities
 from connectors.store import Store, mark
+from transforms.errors import TransientError
 
 __all__ = ["REDELIVERY_S", "Commit", "LakeFile", "Record", "Records", "commit_of"]
 
@@ -41,7 +42,8 @@ class SourceRecord(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """What is written at the moment of a commit; the lake follows from it.
 
-    ``staging`` names the folders to be removed when all files have moved.
+    ``staging`` names the folders to be removed when all files have moved. ``aborted`` says that the
+    run was taken for dead: the record is there so that it can't commit any more.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Record(msgspec.Struct, frozen=True):
     sources: list[SourceRecord]
     staging: list[str]
     version: int = 1
+    aborted: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,11 @@ class Records:
 
     def commits(self) -> list[Commit]:
         """Return the commits that are on record, oldest first."""
+        records = [(run, self._read(run)) for run in self.runs()]
         return [
-            commit_of(self._read(run), acknowledged=self._is_acknowledged(run))
-            for run in self.runs()
+            commit_of(record, acknowledged=self._is_acknowledged(run))
+            for run, record in records
+            if not record.aborted
         ]
 
     def messages(self, runs: Iterable[str], source: str) -> pa.Table:
@@ -132,15 +137,37 @@ class Records:
         messages: Mapping[str, pa.Table],
         staging: list[str],
     ) -> Record:
-        """Write the record: the moment at which the run has committed."""
+        """Write the record: the moment at which the run has committed.
+
+        Raises:
+            TransientError: another process has taken the run for dead and aborted it.
+        """
         sources = []
         for number, (name, table) in enumerate(messages.items()):
             sources.append(SourceRecord(name, len(table), f"{run}-{number}.messages"))
             self._store.write(self._path(sources[-1].file), encode_identities(table))
         now = dt.datetime.now(dt.timezone.utc)
         record = Record(run, now, dict(counts), files, sources, staging)
-        self._store.write(self._path(f"{run}.json"), msgspec.json.encode(record))
+        if not self._store.write_new(self._path(f"{run}.json"), msgspec.json.encode(record)):
+            raise TransientError(
+                f"run {run} was taken for dead, because it gave no sign of life for too long "
+                "(a suspended machine, or no network): nothing of it is visible and nothing was "
+                "acknowledged. Run again."
+            )
         return record
+
+    def abort(self, run: str, staging: list[str]) -> Record:
+        """Keep a run from committing, unless it has; return the record that stands.
+
+        Args:
+            run: taken for dead.
+            staging: the folders to be removed.
+        """
+        now = dt.datetime.now(dt.timezone.utc)
+        record = Record(run, now, {}, [], [], staging, aborted=True)
+        if self._store.write_new(self._path(f"{run}.json"), msgspec.json.encode(record)):
+            return record
+        return self._read(run)
 
     def mark_acknowledged(self, run: str) -> None:
         """Note that every message of a commit was acknowledged. Needs no lock."""

@@ -13,6 +13,7 @@ import fcntl
 import os
 import posixpath
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -37,12 +38,19 @@ LOCK_WAIT_S = 60.0
 class Lock(Protocol):
     """A lock that is held until it is released, or until the process ends."""
 
+    taken_from: str
+    """The holder from whom it was taken because it seemed dead; empty as a rule."""
+
     def release(self) -> None:
         """Let others have it."""
 
 
 class Store(Protocol):
     """File operations on absolute paths with ``/`` between their parts."""
+
+    locks_expire: bool
+    """Whether a lock may be taken from a holder that only seems dead; then only ``write_new``
+    decides between the two."""
 
     def names(self, folder: str) -> list[str]:
         """Return what is in a folder, sorted; nothing if the folder does not exist."""
@@ -55,6 +63,21 @@ class Store(Protocol):
 
     def write(self, path: str, content: bytes) -> None:
         """Write a small file; it is either complete and durable, or not there."""
+
+    def write_new(self, path: str, content: bytes) -> bool:
+        """Write a small file unless there is one; tell whether its content is now this."""
+
+    def input(self, path: str) -> Any:
+        """Open a file for Arrow and others to read from; it can seek."""
+
+    def walk(self, folder: str) -> Iterator[tuple[str, int]]:
+        """Yield the path within the folder, and the size, of each file below it."""
+
+    def publish(self, staged: str, path: str, rows: int) -> None:
+        """Make a complete file of this machine durable, then visible under its final name.
+
+        Whoever publishes the same rows again under the same name is done, or replaces the file.
+        """
 
     def make_folder(self, folder: str) -> None:
         """Create a folder and those above it, durably."""
@@ -74,14 +97,23 @@ class Store(Protocol):
     def rename(self, source: str, target: str) -> None:
         """Move a file, over another if there is one."""
 
+    def rename_all(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Move files, in any order."""
+
     def remove(self, path: str) -> None:
         """Delete a file or an empty folder; it is no error if there is none."""
 
     def remove_folder(self, folder: str) -> None:
         """Delete a folder with all that is in it; it is no error if there is none."""
 
-    def lock(self, folder: str, wait_s: float = LOCK_WAIT_S) -> Lock | None:
-        """Lock a folder against other processes; None if someone else keeps it for so long."""
+    def lock(self, folder: str, wait_s: float = LOCK_WAIT_S, holder: str = "") -> Lock | None:
+        """Lock a folder against other processes; None if someone else keeps it for so long.
+
+        Args:
+            folder: to be locked.
+            wait_s: how long to wait for others.
+            holder: what the next one is told if this lock is taken away.
+        """
 
     def can_stage(self, folder: str, root: str) -> bool:
         """Tell whether a folder exists or can be made from which files may move to the root."""
@@ -94,6 +126,8 @@ def is_remote(path: str) -> bool:
 
 class FolderLock:
     """``flock`` on an open folder: the system releases it when the process dies."""
+
+    taken_from = ""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
@@ -113,6 +147,8 @@ class LocalStore:
         keeps what it confirms. Locks hold between processes of one machine; on a network file
         system only as far as its ``flock`` does.
     """
+
+    locks_expire = False
 
     def names(self, folder: str) -> list[str]:
         """Return what is in a folder, sorted; nothing if the folder does not exist."""
@@ -138,6 +174,33 @@ class LocalStore:
         self.sync(temporary)
         self.rename(temporary, path)
         self.sync_folder(posixpath.dirname(path))
+
+    def write_new(self, path: str, content: bytes) -> bool:
+        """Write a file unless there is one. Needs a lock that keeps others from doing the same."""
+        if self.exists(path):
+            return self.read(path) == content
+        self.write(path, content)
+        return True
+
+    def input(self, path: str) -> Any:
+        """Open a file; Arrow reads from it without holding Python's lock."""
+        return pa.OSFile(path, "rb")
+
+    def walk(self, folder: str) -> Iterator[tuple[str, int]]:
+        """Yield the path within the folder, and the size, of each file below it."""
+        for parent, _, names in os.walk(folder):
+            for name in names:
+                path = posixpath.join(parent, name)
+                yield posixpath.relpath(path, folder), os.path.getsize(path)
+
+    def publish(self, staged: str, path: str, rows: int) -> None:
+        """Make the file durable, then rename it, over that of an earlier try if there is one."""
+        del rows
+        folder = posixpath.dirname(path)
+        self.sync(staged)
+        self.make_folder(folder)
+        self.rename(staged, path)
+        self.sync_folder(folder)
 
     def make_folder(self, folder: str) -> None:
         """Create a folder and those above it, and make each name durable in its parent."""
@@ -169,6 +232,11 @@ class LocalStore:
         """Move a file, over another if there is one."""
         os.replace(source, target)
 
+    def rename_all(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Move files one by one: that is quick."""
+        for source, target in pairs:
+            self.rename(source, target)
+
     def remove(self, path: str) -> None:
         """Delete a file or an empty folder; it is no error if there is none."""
         with contextlib.suppress(FileNotFoundError):
@@ -187,8 +255,9 @@ class LocalStore:
                 self.remove(path)
         self.remove(folder)
 
-    def lock(self, folder: str, wait_s: float = LOCK_WAIT_S) -> Lock | None:
+    def lock(self, folder: str, wait_s: float = LOCK_WAIT_S, holder: str = "") -> Lock | None:
         """Lock a folder; the system gives the lock back when the process dies."""
+        del holder  # nobody takes this lock away
         descriptor = os.open(folder, os.O_RDONLY)
         deadline = time.monotonic() + wait_s
         while not _flock(descriptor):

@@ -24,7 +24,7 @@ from connectors.identity import count_common
 from connectors.ledger import PRIMARY, Ledger
 from connectors.records import Commit, LakeFile, commit_of
 from connectors.store import Lock, write_error
-from transforms.errors import PermanentError, TransientError
+from transforms.errors import HeadraceError, PermanentError, TransientError
 
 __all__ = ["MANIFEST", "Transaction", "decode_manifest", "encode_manifest"]
 
@@ -104,7 +104,7 @@ class Transaction:
             files = self._durable_files()
             if not files and not covered:
                 return Commit(self.run, dt.datetime.now(dt.timezone.utc), dict(counts), (), {})
-            with self._primary.locked():
+            with self._primary.locked(self.run):
                 self._refuse_messages_of_others(covered)
                 record = self._primary.records.append(
                     self.run, counts, files, covered, self._folders()
@@ -160,7 +160,7 @@ class Transaction:
         try:
             with self._primary.locked():
                 self._remove_staged()
-        except (OSError, TransientError):
+        except (OSError, HeadraceError):
             _log.warning(
                 "run %s: could not remove its staged files; who opens the lake next removes them",
                 self.run, exc_info=True,
@@ -171,6 +171,14 @@ class Transaction:
 
     def _remove_staged(self) -> None:
         """Needs the lock of the primary: it is what every recovery of this run holds."""
-        if self._primary.records.find(self.run) is None:
+        if self._is_void():
             for ledger in self._ledgers.values():
                 ledger.store.remove_folder(self._folder(ledger))
+
+    def _is_void(self) -> bool:
+        """Tell whether the run has not committed, and can't any more."""
+        record = self._primary.records.find(self.run)
+        if record is None and self._primary.store.locks_expire:
+            # An answer that was lost may be that to the commit.
+            record = self._primary.records.abort(self.run, self._folders())
+        return record is None or record.aborted

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.storage_servers import StorageServer, new_bucket
 from transforms.batch import Batch
 from transforms.message import MESSAGE_SCHEMA
 
@@ -35,6 +36,20 @@ def message_batch(payloads: Sequence[bytes], first_id: int = 1) -> Batch:
         for number, payload in enumerate(payloads, first_id)
     ]
     return Batch.from_pylist(rows, MESSAGE_SCHEMA)
+
+
+@pytest.fixture(scope="session")
+def storage_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageServer]:
+    """A server of Cloud Storage that all tests share, each with a bucket of its own."""
+    with StorageServer(tmp_path_factory.mktemp("storage")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(storage_server: StorageServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """``gs://`` and the name of a new bucket, on a server that this process is told of."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage_server.url)
+    return new_bucket(storage_server.url)
 
 
 @pytest.fixture

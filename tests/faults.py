@@ -98,8 +98,8 @@ class MortalStore(LocalStore):
             self._undo(path, lambda: _put_back(path, content))
         super().remove(path)
 
-    def lock(self, folder: str, wait_s: float = 1.0) -> Lock | None:
-        lock = super().lock(folder, wait_s)
+    def lock(self, folder: str, wait_s: float = 1.0, holder: str = "") -> Lock | None:
+        lock = super().lock(folder, wait_s, holder)
         if lock is not None:
             self.fuse.locks.append(lock)
         return lock

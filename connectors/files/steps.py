@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import posixpath
 import secrets
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from connectors.files.writer import FilesWriter, Format
 from connectors.ledger import Ledger
 from connectors.objects import store_of
 from connectors.records import LakeFile
-from connectors.store import Store, is_remote, write_error
+from connectors.store import is_remote, write_error
 from connectors.transaction import MANIFEST, encode_manifest
 from transforms.batch import Batch
 from transforms.message import MESSAGE
@@ -93,7 +94,7 @@ class _WriteFiles(beam.DoFn):
         self._closing.close()
 
     def _new_writer(self) -> FilesWriter:
-        return FilesWriter(self._store, self._folder, self._target.files)
+        return FilesWriter(store_of(self._folder), self._folder, self._target.files)
 
     def _add(self, writer: FilesWriter, pane: PaneName, name: str, batch: Batch) -> None:
         for folder, part in self._target.folders.split(batch, pane):
@@ -130,7 +131,8 @@ class WritePanes(_WriteFiles):
                 self._add(writer, named, name, batch)
             files = _renamed(writer.finish(), parts, target.files.suffix)
             if target.folder is None:
-                publish(self._store, files)
+                for file in files:
+                    self._store.publish(file.staged, file.path, file.rows)
         target.count(files)
         yield from files
 
@@ -196,28 +198,20 @@ def own_folder(target: Target) -> Iterator[str]:
     """Yield a folder for files in work, where they can be renamed from into the lake.
 
     It is removed in the end. What a process leaves that dies is removed by the next that opens
-    the lake; in an object store, where nobody can tell who is alive, it stays.
+    the lake. Objects are made from files of this machine, so that none is there before it is
+    complete; what is left of those when the process dies is a matter of the machine.
     """
-    ledger = Ledger(target.root)
     if is_remote(target.root):
-        yield posixpath.join(ledger.state, "temporary")
+        with tempfile.TemporaryDirectory(prefix="headrace-") as spool:
+            yield spool
         return
+    ledger = Ledger(target.root)
     folder, lock = ledger.occupy(f"{target.job}.{secrets.token_hex(4)}")
     try:
         yield folder
     finally:
         ledger.store.remove_folder(folder)
         lock.release()
-
-
-def publish(store: Store, files: Iterable[LakeFile]) -> None:
-    """Make complete files durable, then visible."""
-    for file in files:
-        folder = posixpath.dirname(file.path)
-        store.sync(file.staged)
-        store.make_folder(folder)
-        store.rename(file.staged, file.path)
-        store.sync_folder(folder)
 
 
 def _pane_name(window: GlobalWindow | IntervalWindow, pane: PaneInfo) -> PaneName:

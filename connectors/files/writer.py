@@ -13,7 +13,7 @@ import pyarrow as pa
 from connectors.records import LakeFile
 from connectors.store import Store
 from transforms.batch import Batch
-from transforms.errors import PermanentError
+from transforms.errors import HeadraceError, PermanentError
 
 __all__ = ["Encoder", "FilesWriter", "Format", "merged_schema"]
 
@@ -142,7 +142,8 @@ class FilesWriter:
     def abort(self) -> None:
         """Close and delete everything."""
         for file in self._files.values():
-            with contextlib.suppress(OSError):  # a full disk has no room for the footer
+            # A full disk has no room for the footer, and a service that is gone takes no object.
+            with contextlib.suppress(OSError, HeadraceError):
                 file.close()
             self._store.remove(file.staged)
         for done in self._done:

@@ -128,7 +128,7 @@ def test_a_folder_that_is_occupied_is_refused(
     ledger = Ledger(str(tmp_path / "lake"))
     ledger.open()
     _, lock = ledger.occupy("job.1")
-    monkeypatch.setattr(LocalStore.lock, "__defaults__", (0.0,))
+    monkeypatch.setattr(LocalStore.lock, "__defaults__", (0.0, ""))
     with pytest.raises(TransientError, match="keeps the lock"):
         ledger.occupy("job.1")
     lock.release()
@@ -294,10 +294,10 @@ def test_a_folder_that_vanishes_during_recovery_is_no_error(tmp_path: Path) -> N
     run = Path(Ledger(str(root)).staging, run_id(0))
 
     class Late(LocalStore):
-        def lock(self, folder: str, wait_s: float = 1.0) -> Lock | None:
+        def lock(self, folder: str, wait_s: float = 1.0, holder: str = "") -> Lock | None:
             if folder == str(run):
                 run.rmdir()
-            return super().lock(folder, wait_s)
+            return super().lock(folder, wait_s, holder)
 
     run.mkdir()
     assert Ledger(str(root), stores=lambda _: Late()).open() == Recovery()
@@ -309,7 +309,7 @@ def test_staged_files_are_removed_under_the_lock(tmp_path: Path) -> None:
     held: list[bool] = []
 
     class Watching(LocalStore):
-        def lock(self, folder: str, wait_s: float = 1.0) -> Lock | None:
+        def lock(self, folder: str, wait_s: float = 1.0, holder: str = "") -> Lock | None:
             return super().lock(folder, min(wait_s, 0.02))
 
         def remove_folder(self, folder: str) -> None:

