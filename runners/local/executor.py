@@ -282,10 +282,7 @@ class Executor:
         with self._guard:
             taken = {}
             for port in stage.ports.values():
-                items = self._pending.take(port.name, self.epoch, now_us, BUNDLE_BYTES_MAX)
-                if items and stage.side_inputs:
-                    items, waiting = self._gate.part(stage, port, items, self.epoch)
-                    self._pending.put_back(port.name, waiting)
+                items = self._take_ready(stage, port, now_us)
                 if items and stage.stateful:
                     expired_us = self._inputs_us.get(stage.name, MIN_US)
                     items, late = self._late.part(stage, port, items, expired_us)
@@ -294,6 +291,18 @@ class Executor:
                 if items:
                     taken[port] = items
             return taken
+
+    def _take_ready(self, stage: StageNode, port: Port, now_us: int) -> list[Item]:
+        """Take what need not wait for side inputs."""
+        if not stage.side_inputs:
+            return self._pending.take(port.name, self.epoch, now_us, BUNDLE_BYTES_MAX)
+        wanted = self._gate.wanted(stage)
+        while True:  # those that must wait may fill a bundle, and others come behind them
+            items = self._pending.take(port.name, self.epoch, now_us, BUNDLE_BYTES_MAX, wanted)
+            ready, waiting = self._gate.part(stage, port, items, self.epoch)
+            self._pending.put_back(port.name, waiting)
+            if ready or not waiting:
+                return ready
 
     def _take_timers(self, stage: StageNode, now_us: int) -> dict[tuple[str, str], bytes]:
         if not stage.timers:

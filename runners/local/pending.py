@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from runners.local.panes import release
 from runners.local.store import Chunk, Store
@@ -24,12 +25,16 @@ class Item:
         epoch: the first epoch in which they may be taken.
         number: of the stored chunk, None while it was never stored.
         checked: what its side inputs were like when it was last found not to be ready.
+        windows: those of its elements, if they are known: what there is to wait for.
+        read: its data is in the store, and was read from there when it was taken.
     """
 
     chunk: Chunk
     epoch: int
     number: int | None = None
     checked: tuple[object, ...] | None = None
+    windows: Collection[Any] | None = None
+    read: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -68,30 +73,50 @@ class Pending:
 
     def put_back(self, port: str, items: Iterable[Item]) -> None:
         """Return items that were taken and not used, ahead of the others."""
-        self._items[port].extendleft(reversed(list(items)))
+        returned = list(items)
+        for item in returned:
+            if item.read:
+                item.chunk, item.read = replace(item.chunk, data=None), False
+        self._items[port].extendleft(reversed(returned))
         self._holds.pop(port, None)
 
     def has(self, port: str, epoch: int, now_us: int) -> bool:
         """Tell whether anything may be taken."""
         return any(_is_due(item, epoch, now_us) for item in self._items[port])
 
-    def take(self, port: str, epoch: int, now_us: int, bytes_max: int) -> list[Item]:
+    def take(
+        self,
+        port: str,
+        epoch: int,
+        now_us: int,
+        bytes_max: int,
+        is_wanted: Callable[[Item], bool] = lambda _: True,
+    ) -> list[Item]:
         """Remove and return what may be taken, oldest first, until the bytes are reached.
 
         A later ``discard`` removes it from the store too.
+
+        Args:
+            port: where it waits.
+            epoch: the one at work.
+            now_us: processing time.
+            bytes_max: no more is taken behind so much data.
+            is_wanted: is asked of each item before its data is read from the store.
         """
+        items = self._items[port]
         taken: list[Item] = []
-        kept: deque[Item] = deque()
+        kept: list[Item] = []
         size = 0
-        for item in self._items[port]:
-            if size < bytes_max and _is_due(item, epoch, now_us):
+        while items and size < bytes_max:
+            item = items.popleft()
+            if _is_due(item, epoch, now_us) and is_wanted(item):
                 self._load(item)
                 taken.append(item)
                 size += item.nbytes
             else:
                 kept.append(item)
+        items.extendleft(reversed(kept))
         if taken:
-            self._items[port] = kept
             self._holds.pop(port, None)
         return taken
 
@@ -134,6 +159,7 @@ class Pending:
     def _load(self, item: Item) -> None:
         if item.chunk.data is None and item.number is not None:
             item.chunk = replace(item.chunk, data=self._store.chunk_data(item.number))
+            item.read = True
 
 
 def _is_due(item: Item, epoch: int, now_us: int) -> bool:

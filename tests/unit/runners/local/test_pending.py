@@ -149,3 +149,22 @@ def test_what_waits_for_a_side_input_is_not_awaited_by_time(store: Store) -> Non
     assert waiting.next_due_us(1) is None
     waiting.add("p", Chunk(b"b", 0, due_us=4), 1)
     assert waiting.next_due_us(1) == 4
+
+
+def test_what_is_not_wanted_is_not_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data that is in the store alone is read when it is taken, and let go when it is put back."""
+    monkeypatch.setattr(module, "MEMORY_BYTES_MAX", 0)
+    waiting = Pending(store)
+    for data in (b"a", b"b", b"c"):
+        waiting.add("p", Chunk(data, 0), 1)
+    waiting.save()
+    reads: list[int] = []
+    read = store.chunk_data
+    monkeypatch.setattr(store, "chunk_data", lambda number: reads.append(number) or read(number))
+    numbers = [item.number for item in waiting._items["p"]]
+    taken = waiting.take("p", 1, 0, HUGE, lambda item: item.number == numbers[1])
+    assert data_of(taken) == [b"b"]
+    assert reads == [numbers[1]]
+    waiting.put_back("p", taken)
+    assert [item.nbytes for item in waiting._items["p"]] == [0, 0, 0]
+    assert data_of(waiting.take("p", 1, 0, HUGE)) == [b"b", b"a", b"c"]
