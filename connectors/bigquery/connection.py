@@ -35,8 +35,8 @@ def encode_request(
 
     Args:
         rows: a record batch as Arrow IPC.
-        stream: full name; needed in the first request of a connection.
-        schema: of the rows; needed in the first request of a connection.
+        stream: full name; needed until a connection has taken rows.
+        schema: of the rows; needed until a connection has taken rows.
         offset: where the stream must end for the rows to be appended; None for anywhere.
     """
     request = _Request(write_stream=stream)
@@ -61,7 +61,7 @@ class Connection:
     def __init__(self, channel: grpc.Channel, stream: str, schema: pa.Schema) -> None:
         self.stream, self.schema = stream, schema
         self.is_broken = False
-        self._introduced = False
+        self._is_introduced = False
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._incoming: queue.SimpleQueue[Any] = queue.SimpleQueue()
         append = channel.stream_stream(METHOD, None, _Response.FromString)
@@ -71,13 +71,13 @@ class Connection:
 
     def send(self, part: Part, offset: int | None = None) -> None:
         """Send rows; the answer comes by ``receive``, after those to what was sent before."""
-        first = not self._introduced
-        self._introduced = True
+        # A server may have forgotten what came with a request that it refused.
+        known = self._is_introduced
         self._outgoing.put(
             encode_request(
                 part.encoded,
-                stream=self.stream if first else "",
-                schema=self.schema if first else None,
+                stream="" if known else self.stream,
+                schema=None if known else self.schema,
                 offset=offset,
             )
         )
@@ -96,6 +96,8 @@ class Connection:
         if isinstance(answer, BaseException):
             self.close()
             raise answer
+        if not answer.HasField("error"):
+            self._is_introduced = True
         return answer
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ from transforms.field import Field
 from transforms.message import MESSAGE, MESSAGE_SCHEMA
 from transforms.project import project
 from transforms.rows import dead_letters
+from transforms.schema import BIGQUERY_TYPE
 
 __all__ = ["Parcel", "Plan", "Preparer", "Sorted", "sort_out"]
 
@@ -105,7 +106,7 @@ class Preparer:
         """
         rows, faults = self._columns(parcel.batch)
         table = parcel.table
-        schema = schema_of(self._session, table, self._plan.create, rows.schema)
+        schema = schema_of(self._session, table, self._plan.create, self._told(rows.schema))
         try:
             shape = self._shape(rows.schema, table, schema)
         except ConfigError:
@@ -129,6 +130,16 @@ class Preparer:
             return rows, {}
         marked = plan.changes.mark(batch, rows)
         return marked.batch, marked.faults
+
+    def _told(self, rows: pa.Schema) -> pa.Schema:
+        """Say of added maps that a new table shall have them as JSON, as BigQuery does it."""
+        fields = [
+            field.with_metadata({BIGQUERY_TYPE: "JSON"})
+            if field.name in self._plan.add and pa.types.is_map(field.type)
+            else field
+            for field in rows
+        ]
+        return pa.schema(fields)
 
     def _shape(self, given: pa.Schema, table: TableName, schema: pa.Schema) -> Shape:
         # A schema is read anew only when the table has changed: the same one is the same object.

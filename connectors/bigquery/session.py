@@ -18,7 +18,7 @@ from connectors.bigquery.names import TableName
 from connectors.bigquery.table_types import arrow_schema
 from connectors.clients import Endpoint, RawStub, bigquery_storage_endpoint, open_channel
 
-__all__ = ["OUTAGE", "Session", "session"]
+__all__ = ["AT_START", "OUTAGE", "Session", "session"]
 
 SERVICE = "google.cloud.bigquery.storage.v1.BigQueryWrite"
 CALL_S = 60.0
@@ -26,6 +26,8 @@ NEW_S = 120.0
 """How long the Storage API may not know a table that was made by REST."""
 OUTAGE = retry.Backoff(patience_s=300.0)
 """How long a server may be away before a step fails; the runner then tries the bundle again."""
+AT_START = retry.Backoff(patience_s=5.0)
+"""The same before anything has begun: a wrong address should be told soon."""
 
 
 def session() -> Session:
@@ -65,8 +67,12 @@ class Session:
             self.endpoint.advice, "roles/bigquery.dataEditor", "BIGQUERY_STORAGE_EMULATOR_HOST",
         )  # fmt: skip
 
-    def schema(self, table: TableName) -> pa.Schema:
+    def schema(self, table: TableName, outage: retry.Backoff = OUTAGE) -> pa.Schema:
         """Return the schema of a table as Arrow has it; asked for once.
+
+        Args:
+            table: of which.
+            outage: how long the server may be away.
 
         Raises:
             ConfigError: there is no such table, or it has a column of a type that is not known.
@@ -74,14 +80,15 @@ class Session:
         """
         with self._lock:
             known = self._schemas.get(table)
-        return known if known is not None else self.fetch_schema(table)
+        return known if known is not None else self.fetch_schema(table, outage)
 
-    def fetch_schema(self, table: TableName) -> pa.Schema:
+    def fetch_schema(self, table: TableName, outage: retry.Backoff = OUTAGE) -> pa.Schema:
         """Ask for the schema of a table anew; it may have got columns."""
         request = api.GetWriteStreamRequest.pb()(
             name=table.default_stream, view=api.WriteStreamView.FULL.value
         )
-        answer = self.call("GetWriteStream", request, ("name", table.default_stream), table)
+        routing = ("name", table.default_stream)
+        answer = self.call("GetWriteStream", request, routing, table, outage=outage)
         found = api.WriteStream.pb().FromString(answer)
         return self.learn(table, found.table_schema)
 
@@ -109,7 +116,15 @@ class Session:
         with self._lock:
             self._schemas.pop(table, None)
 
-    def call(self, method: str, request: Any, routing: tuple[str, str], table: TableName) -> bytes:
+    def call(
+        self,
+        method: str,
+        request: Any,
+        routing: tuple[str, str],
+        table: TableName,
+        *,
+        outage: retry.Backoff = OUTAGE,
+    ) -> bytes:
         """Call a method of the service; transient errors are retried.
 
         Raises:
@@ -117,7 +132,7 @@ class Session:
         """
         stub = RawStub(self._channel, SERVICE, routing)
         encoded = request.SerializeToString()
-        return retry.call(lambda: stub.call(method, encoded, CALL_S), self.subject(table), OUTAGE)
+        return retry.call(lambda: stub.call(method, encoded, CALL_S), self.subject(table), outage)
 
     def take(self, stream: str, schema: pa.Schema) -> Connection:
         """Return a connection that nobody else uses, an open one if there is one."""

@@ -19,7 +19,7 @@ from connectors.bigquery.destination import Destination
 from connectors.bigquery.exactly_once import AppendOnce, Flush, Key, Route
 from connectors.bigquery.limits import STREAMS_MAX
 from connectors.bigquery.prepare import Plan
-from connectors.bigquery.session import session
+from connectors.bigquery.session import AT_START, session
 from connectors.bigquery.tables import Create
 from connectors.run import Run
 from transforms.batch import Batch
@@ -140,7 +140,7 @@ class Write(beam.PTransform):
         table = self._destination.table
         on_dataflow = isinstance(pipeline.runner, DataflowRunner)
         if table is not None and self._plan.create is None and not on_dataflow:
-            session().schema(table)
+            session().schema(table, AT_START)
 
     def _once(self, batches: beam.PCollection[Batch]) -> Written:
         windowing = batches.windowing

@@ -1,0 +1,215 @@
+"""What pipelines take that write to BigQuery: the table, how often each row, and its making."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from connectors import bigquery
+from connectors.bigquery.destination import Destination
+from connectors.bigquery.tables import Create
+from pipelines import checks, kinds
+from pipelines.params import Group, Kind, param
+from transforms.errors import ConfigError
+from transforms.field import Field, column, message
+from transforms.message import MESSAGE_SCHEMA
+
+__all__ = ["BigQueryTable"]
+
+
+def _destination(text: str) -> Destination:
+    return Destination(text, "table")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    for name in names:
+        if name not in MESSAGE_SCHEMA.names:
+            raise ConfigError(
+                "part of a message", name, "is none",
+                f"Use some of {', '.join(MESSAGE_SCHEMA.names)}",
+            )  # fmt: skip
+    return names
+
+
+def _partition(text: str) -> str:
+    Create(partition_by=text)
+    return text
+
+
+def _choice(name: str, choices: Iterable[str]) -> Kind:
+    known = tuple(choices)
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ConfigError(name.lower(), text, f"must be {' or '.join(known)}", "Choose one")
+        return text
+
+    return Kind("|".join(known), parse)
+
+
+_TABLE = Kind("TABLE", _destination)
+_SEMANTICS = _choice("SEMANTICS", (each.value for each in bigquery.Semantics))
+_MISSING = _choice("IF_MISSING", ("refuse", "create"))
+_PARTS = Kind("PART[,PART]", _parts)
+_PARTITION = Kind("PARTITION", _partition)
+_NAMES = Kind("NAME[,NAME]", _names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BigQueryTable(Group):
+    """A table, or a template of tables."""
+
+    table: Destination = param(
+        _TABLE,
+        "Table to write to, or a template of one: {COLUMN} and {attribute:NAME} stand for values "
+        "of the row.",
+        example="my-project.flights.departures or my-project.events.{attribute:kind}",
+        group="BigQuery",
+    )
+    semantics: str = param(
+        _SEMANTICS,
+        "How often a row is in the table after failures. exactly_once needs a runner with durable "
+        "state, and rows appear about two seconds later.",
+        default="at_least_once",
+        group="BigQuery",
+    )
+    message_columns: tuple[str, ...] = param(
+        _PARTS,
+        "Parts of the message to keep in columns of their names: " + ", ".join(MESSAGE_SCHEMA.names)
+        + ".",
+        example="message_id,publish_time,attributes",
+        default="",
+        group="BigQuery",
+    )  # fmt: skip
+    change_type: Field | None = param(
+        kinds.FIELD,
+        "Where UPSERT or DELETE stands: rows are then changes by the table's primary key.",
+        example="attribute:operation",
+        required=False,
+        group="BigQuery",
+    )
+    change_sequence: Field | None = param(
+        kinds.FIELD,
+        "Which of two changes is later: an integer, or hexadecimal text.",
+        example="version",
+        required=False,
+        group="BigQuery",
+    )
+    shards: int = param(
+        kinds.COUNT,
+        "Parallel parts of de-duplication, and with exactly_once streams of each table.",
+        default="1",
+        group="BigQuery",
+    )
+    if_missing: str = param(
+        _MISSING,
+        "What to do about a table that does not exist.",
+        default="refuse",
+        group="BigQuery, tables that are made",
+    )
+    partition_by: str | None = param(
+        _PARTITION,
+        "Partitions: hour, day, month or year(COLUMN), or of the time of arrival, as day().",
+        example="day(departure)",
+        required=False,
+        group="BigQuery, tables that are made",
+    )
+    partition_expiration: float | None = param(
+        kinds.DURATION,
+        "How long a partition is kept.",
+        example="90d",
+        required=False,
+        group="BigQuery, tables that are made",
+    )
+    cluster_by: tuple[str, ...] = param(
+        _NAMES,
+        "Up to four columns to cluster by.",
+        example="carrier,origin",
+        default="",
+        group="BigQuery, tables that are made",
+    )
+    primary_key: tuple[str, ...] = param(
+        _NAMES,
+        "Columns that tell rows apart; needed for --change_type.",
+        example="flight_id",
+        default="",
+        group="BigQuery, tables that are made",
+    )
+    table_expiration: float | None = param(
+        kinds.DURATION,
+        "How long a table is kept, from its making on.",
+        example="365d",
+        required=False,
+        group="BigQuery, tables that are made",
+    )
+
+    def check(self) -> None:
+        """Refuse fields that name no column, and what can't go together."""
+        schema: pa.Schema | None = getattr(self, "schema", None)
+        changes = (self.change_type, self.change_sequence)
+        checks.require_columns("--table", self.table.fields, schema)
+        checks.require_columns("--change_type", filter(None, changes), schema)
+        created = self.create()
+        if created is None:
+            self._require_no_making()
+        elif schema is not None:
+            fields = (
+                column(name) for name in created.columns() if name not in self.message_columns
+            )
+            checks.require_columns("--partition_by, --cluster_by, --primary_key", fields, schema)
+        if schema is not None:
+            self._require_no_clash(schema)
+        self.write()
+
+    def write(self) -> bigquery.Write:
+        """Return the step that writes."""
+        changes = None
+        if self.change_type is not None:
+            changes = bigquery.Changes(self.change_type, self.change_sequence)
+        return bigquery.Write(
+            self.table.text,
+            semantics=bigquery.Semantics(self.semantics),
+            create=self.create(),
+            add={name: message(name) for name in self.message_columns},
+            changes=changes,
+            shards=self.shards,
+        )
+
+    def create(self) -> bigquery.Create | None:
+        """Return how a missing table is made, None if it is to be refused."""
+        if self.if_missing == "refuse":
+            return None
+        return bigquery.Create(
+            partition_by=self.partition_by,
+            partition_expiration_s=self.partition_expiration,
+            cluster_by=self.cluster_by,
+            expiration_s=self.table_expiration,
+            primary_key=self.primary_key,
+        )
+
+    def _require_no_making(self) -> None:
+        for name in (
+            "partition_by", "partition_expiration", "cluster_by", "primary_key", "table_expiration",
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value:
+                raise ConfigError(
+                    f"--{name}", value, "counts only for tables that are made",
+                    "Give --if_missing=create too, or leave it out",
+                )  # fmt: skip
+
+    def _require_no_clash(self, schema: pa.Schema) -> None:
+        for name in self.message_columns:
+            if re.fullmatch("|".join(map(re.escape, schema.names)), name, re.IGNORECASE):
+                raise ConfigError(
+                    "--message_columns", name, "is a column of --schema already",
+                    "Leave it out, or rename the column",
+                )  # fmt: skip
