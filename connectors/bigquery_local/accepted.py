@@ -15,9 +15,9 @@ import pyarrow.types as is_
 from connectors.bigquery_local.errors import Code, Refusal, StorageCode
 from connectors.bigquery_local.schema import Field, by_name, element
 
-__all__ = ["ARROW", "PROTO", "check"]
+__all__ = ["ARROW", "PARQUET", "PROTO", "check", "extra_fields", "missing_required"]
 
-ARROW, PROTO = "arrow", "proto"
+ARROW, PARQUET, PROTO = "arrow", "parquet", "proto"
 """The formats of rows."""
 
 Test = Callable[[pa.DataType], bool]
@@ -77,7 +77,7 @@ _PROTO: dict[str, Test] = {
     "JSON": _text,
     "GEOGRAPHY": _text,
 }
-_SCALARS = {ARROW: _ARROW, PROTO: _PROTO}
+_SCALARS = {ARROW: _ARROW, PARQUET: _ARROW, PROTO: _PROTO}
 
 
 def check(field: Field, kind: pa.DataType, rows: str, path: str, entity: str) -> None:

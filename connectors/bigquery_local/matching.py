@@ -72,7 +72,7 @@ def match(
     """
     given = {name.lower(): index for index, name in enumerate(batch.schema.names)}
     pseudo = {key: batch.column(given.pop(key)) for key in _pseudo(given)}
-    if pseudo and rows_format == accepted.ARROW:
+    if pseudo and rows_format != accepted.PROTO:
         raise Refusal(
             Code.INVALID_ARGUMENT,
             "Change data capture (_CHANGE_TYPE) needs proto_rows: Arrow is not supported for it.",

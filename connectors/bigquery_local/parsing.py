@@ -40,7 +40,7 @@ _CIVIL = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt ](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?)?"
 )
 _TIME = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?")
-_ZONE = re.compile(r"\s*(?:[Zz]|UTC|([+-])(\d{1,2})(?::?(\d{2}))?)$")
+_INSTANT = re.compile(_CIVIL.pattern[:-2] + r"\s*(?:[Zz]|UTC|([+-])(\d{1,2})(?::?(\d{2}))?)?)?")
 _WKT = re.compile(
     r"\s*(?:(?:MULTI)?(?:POINT|LINESTRING|POLYGON)|GEOMETRYCOLLECTION|FULLGLOBE)\s*"
     r"(?:EMPTY|\([-+\d.eE,()\s]*(?:(?:MULTI)?(?:POINT|LINESTRING|POLYGON)[-+\d.eE,()\s]*)*\))?\s*",
@@ -126,17 +126,12 @@ def time(value: int | str) -> dt.time:
 
 def timestamp(value: str) -> dt.datetime:
     """Return a TIMESTAMP from its text; without a zone it is UTC."""
-    text = value.strip()
-    zone = _ZONE.search(text)
-    shift = dt.timedelta()
-    if zone:
-        text = text[: zone.start()]
-        if zone[1]:
-            shift = dt.timedelta(hours=int(zone[2]), minutes=int(zone[3] or 0))
-            shift = -shift if zone[1] == "-" else shift
-    found = _CIVIL.fullmatch(text)
+    found = _INSTANT.fullmatch(value.strip())
     if not found:
         raise ValueError(f"Invalid timestamp: '{value}'")
+    sign, hours, minutes = found.groups()[7:]
+    shift = dt.timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    shift = -shift if sign == "-" else shift
     try:
         return (_civil(found, value, "timestamp") - shift).replace(tzinfo=dt.timezone.utc)
     except OverflowError:
@@ -164,7 +159,7 @@ def geography(value: str) -> str:
 
 
 def _civil(found: re.Match[str], value: str, kind: str) -> dt.datetime:
-    year, month, day, hour, minute, second, fraction = found.groups()
+    year, month, day, hour, minute, second, fraction = found.groups()[:7]
     try:
         return dt.datetime(
             int(year), int(month), int(day),

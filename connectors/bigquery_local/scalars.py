@@ -13,7 +13,7 @@ import pyarrow.types as is_
 from connectors.bigquery_local import parsing
 from connectors.bigquery_local.schema import Field, arrow_type
 
-__all__ = ["scalar"]
+__all__ = ["decimal_text", "scalar"]
 
 Report = Callable[[int, str], object]
 Convert = Callable[[pa.Array, Field, str, Report], pa.Array]
@@ -75,11 +75,11 @@ def _numeric(array: pa.Array, field: Field, path: str, report: Report) -> pa.Arr
 
 def _bignumeric(array: pa.Array, field: Field, path: str, report: Report) -> pa.Array:
     return _each(
-        array, lambda value: _text(parsing.decimal(value, field)), pa.string(), path, report
+        array, lambda value: decimal_text(parsing.decimal(value, field)), pa.string(), path, report
     )
 
 
-def _text(number: Decimal) -> str:
+def decimal_text(number: Decimal) -> str:
     """Return a number without exponent and without zeros at its end, as BigQuery shows it."""
     text = f"{number:f}"
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text

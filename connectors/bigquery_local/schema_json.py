@@ -9,7 +9,7 @@ from typing import Any
 from connectors.bigquery_local.errors import Code, Refusal
 from connectors.bigquery_local.schema import Field, Schema
 
-__all__ = ["fields_from_json", "fields_to_json"]
+__all__ = ["field_kind", "fields_from_json", "fields_to_json"]
 
 _KINDS = {
     "INTEGER": "INT64",
@@ -52,8 +52,7 @@ def fields_from_json(items: Sequence[Mapping[str, Any]], path: str = "") -> Sche
 def _field(item: Mapping[str, Any], path: str) -> Field:
     name = str(item.get("name", ""))
     _check_name(name, path)
-    kind = str(item.get("type", "")).upper()
-    kind = _KINDS.get(kind, kind)
+    kind = field_kind(str(item.get("type", "")))
     mode = str(item.get("mode") or "NULLABLE").upper()
     if kind not in _KNOWN:
         raise _invalid(
@@ -78,6 +77,11 @@ def _field(item: Mapping[str, Any], path: str) -> Field:
     )
     _check_parameters(field, path)
     return field
+
+
+def field_kind(name: str) -> str:
+    """Return the standard name of a type that may be given by its legacy name."""
+    return _KINDS.get(name.upper(), name.upper())
 
 
 def _check_name(name: str, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +16,15 @@ from connectors.bigquery_local import limits
 from connectors.bigquery_local.catalog import Catalog
 from connectors.bigquery_local.errors import PortInUse
 from connectors.bigquery_local.faults import Faults
+from connectors.bigquery_local.files import Objects
+from connectors.bigquery_local.jobs import Jobs
+from connectors.bigquery_local.load import Loads
+from connectors.bigquery_local.reading import Reading
 from connectors.bigquery_local.rest import HttpServer, Route
 from connectors.bigquery_local.rest_catalog import catalog_routes
 from connectors.bigquery_local.rest_faults import fault_routes
+from connectors.bigquery_local.rest_jobs import job_routes
+from connectors.bigquery_local.rest_rows import row_routes
 from connectors.bigquery_local.state import State
 from connectors.bigquery_local.store import Store
 from connectors.bigquery_local.write_service import write_handler
@@ -55,6 +62,8 @@ class Server:
         port: of gRPC; 0 takes any free one.
         rest_port: of HTTP; 0 takes any free one.
         host: address to listen on.
+        storage_endpoint: ``http://HOST:PORT`` of a Cloud Storage emulator that load jobs read
+            ``gs://`` from; by default the value of ``STORAGE_EMULATOR_HOST``.
 
     Raises:
         MissingExtra: the extra ``local`` is not installed.
@@ -70,10 +79,14 @@ class Server:
         port: int = 0,
         rest_port: int = 0,
         host: str = "127.0.0.1",
+        storage_endpoint: str | None = None,
     ) -> None:
         self._data_dir = None if data_dir is None else Path(data_dir)
         self._project, self._host = project, host
         self._port, self._rest_port = port, rest_port
+        if storage_endpoint is None:
+            storage_endpoint = os.environ.get("STORAGE_EMULATOR_HOST", "")
+        self._storage_endpoint = storage_endpoint
         self.faults = Faults()
         """What goes wrong next, for tests."""
         self.grpc_endpoint = ""
@@ -118,7 +131,14 @@ class Server:
 
     def _start(self, state: State) -> None:
         catalog = Catalog(state)
-        routes: list[Route] = [*catalog_routes(catalog), *fault_routes(self.faults)]
+        reading = Reading(state, catalog)
+        loads = Loads(state, catalog, Objects(self._storage_endpoint))
+        routes: list[Route] = [
+            *catalog_routes(catalog),
+            *row_routes(state, catalog, reading, self.faults),
+            *job_routes(Jobs(state, reading, loads), self.faults),
+            *fault_routes(self.faults),
+        ]
         self._http = HttpServer(self._host, self._rest_port, routes)
         self.rest_endpoint = f"http://{self._host}:{self._http.server_address[1]}"
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -49,6 +50,18 @@ class State:
         self.tables: dict[TableName, Table] = {table.name: table for table in tables}
         streams = map(_stream, store.records("stream").values())
         self.streams: dict[str, Stream] = {stream.name: stream for stream in streams}
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """Hold the lock and one transaction; if it fails, memory is as it was, too."""
+        with self.lock:
+            before = dict(self.datasets), dict(self.tables), dict(self.streams)
+            try:
+                with self.store.transaction():
+                    yield
+            except BaseException:
+                self.datasets, self.tables, self.streams = before
+                raise
 
     def save_table(self, table: Table) -> None:
         """Write a table's record."""

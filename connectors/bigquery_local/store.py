@@ -47,6 +47,7 @@ class Store:
 
     def __init__(self, directory: Path | None, project: str) -> None:
         self._project = project
+        self._depth = 0
         self._base = _open(directory)
         self._base.execute("SET TimeZone = 'UTC'")
         self._base.execute(_OWN)
@@ -57,13 +58,19 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is written inside is durable at the end, or nothing is."""
+        """All that is written inside is durable at the end, or nothing is; inner ones join it."""
+        if self._depth:
+            yield  # part of the one around it
+            return
         self._base.execute("BEGIN TRANSACTION")
+        self._depth = 1
         try:
             yield
         except BaseException:
             self._base.execute("ROLLBACK")
             raise
+        finally:
+            self._depth = 0
         self._base.execute("COMMIT")
 
     def records(self, kind: str) -> dict[str, Any]:
@@ -139,6 +146,10 @@ class Store:
         with self._registered(rows):
             sql = f"INSERT INTO {self.relation(name)} BY NAME SELECT * FROM _rows"  # noqa: S608 - quoted
             self._base.execute(sql)
+
+    def clear(self, name: TableName) -> None:
+        """Delete all rows of a table."""
+        self._base.execute(f"DELETE FROM {self.relation(name)}")  # noqa: S608 - quoted
 
     def fill(self, rows: pa.RecordBatch, filled: Mapping[str, str], schema: Schema) -> pa.Table:
         """Return the rows with expressions in place of NULL.
