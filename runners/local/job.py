@@ -103,6 +103,14 @@ class Job:
             self._stop = mode
             self._wake.notify_all()
 
+    def end(self, mode: StopMode) -> None:
+        """Stop, and wait until all is closed."""
+        self.stop(mode)
+        while not self.ended.wait(IDLE_S):
+            if not self._thread.is_alive():  # it was interrupted before it began
+                self._close()
+                self.ended.set()
+
     @property
     def totals(self) -> Totals:
         """What was counted so far."""

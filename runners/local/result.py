@@ -36,8 +36,9 @@ class LocalResult(PipelineResult):
     def wait_until_finish(self, duration: float | None = None) -> str | None:
         """Wait until the job has ended.
 
-        Called in the main thread, it takes Ctrl-C and SIGTERM as a request to stop, in the mode
-        of ``--on_stop``; a second one ends the wait. The state is consistent in any case.
+        Called in the main thread, it takes Ctrl-C and SIGTERM, and whatever a handler of signals
+        raises, as a request to stop, in the mode of ``--on_stop``; a second one ends the wait. The
+        state is consistent in any case.
 
         Args:
             duration: milliseconds to wait at most.
@@ -48,20 +49,25 @@ class LocalResult(PipelineResult):
         Raises:
             Exception: what user code has raised.
             LocalRunnerError: the state could not be used any more.
-            KeyboardInterrupt: Ctrl-C; the job has been stopped.
+            BaseException: what has interrupted the wait; the job has been stopped.
         """
-        with _terminable():
-            try:
-                ended = self._job.ended.wait(None if duration is None else duration / 1_000)
-            except (KeyboardInterrupt, _Terminated):
-                self._job.stop(self._job.settings.on_stop)
-                self._job.ended.wait()
-                raise
+        limit_s = None if duration is None else min(duration / 1_000, threading.TIMEOUT_MAX)
+        with self.interruptible(), _terminable():
+            ended = self._job.ended.wait(limit_s)
         if not ended:
             return None
         if self._job.error is not None:
             raise self._job.error
         return self.state
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Stop the job, and wait for it, if anything is raised in the block."""
+        try:
+            yield
+        except BaseException:
+            self._job.end(self._job.settings.on_stop)
+            raise
 
     def stop(self, mode: StopMode) -> str:
         """Stop at the next commit, and wait for it.
@@ -73,8 +79,7 @@ class LocalResult(PipelineResult):
         Returns:
             The final state.
         """
-        self._job.stop(mode)
-        self._job.ended.wait()
+        self._job.end(mode)
         return self.state
 
     def cancel(self) -> str:

@@ -66,6 +66,8 @@ class LocalRunner(PipelineRunner):
         Raises:
             LocalRunnerError: an option, or the state, can't be used.
             Exception: what user code has raised, if the input ends.
+            BaseException: what has interrupted the wait, as Ctrl-C does; the job is suspended, or
+                drained, as ``--on_stop`` says.
         """
         RuntimeValueProvider.set_runtime_options({})
         _enable_fn_api(options)
@@ -82,10 +84,11 @@ class LocalRunner(PipelineRunner):
         validate_pipeline_graph(proto)
         self.check_requirements(proto, _REQUIREMENTS)
         job = Job(proto, chosen, _as_json(options), drain=self._drain)
-        job.start()
         result = LocalResult(job)
-        if not _is_unbounded(proto):
-            result.wait_until_finish()
+        with result.interruptible():
+            job.start()
+            if not _is_unbounded(proto):
+                result.wait_until_finish()
         return result
 
 
