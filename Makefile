@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/installed
+# On two cores; a file of tests stays on one.
+PYTEST_PARALLEL = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test conformance lint format bench lock clean
@@ -21,11 +23,12 @@ $(STAMP): requirements.lock
 demo: $(STAMP) ## Stream 336,776 flights through the broker into a Parquet lake
 	$(BIN)/python -m pipelines.demo
 
-test: $(STAMP) ## Run the tests
+test: $(STAMP) ## Run the tests, and the core of Beam's own on the local runner
 	$(BIN)/python -m pytest
+	$(PYTEST_PARALLEL) tests/conformance/beam/core
 
-conformance: $(STAMP) ## Run Beam's own test suites on the local runner
-	$(BIN)/python -m pytest tests/conformance/beam
+conformance: $(STAMP) ## Run more of Beam's own tests on the local runner, for half an hour
+	$(PYTEST_PARALLEL) tests/conformance/beam
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff format --check .

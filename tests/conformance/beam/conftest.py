@@ -3,13 +3,12 @@
 Beam's tests name no runner, or one of Beam's local ones by its name. Both go through one table of
 names, which here leads to the runner under test. Every run of a pipeline is noted: a test that ran
 on another runner fails, and one that ran none is reported as skipped, so that a passed test is one
-that the runner under test has passed.
+that the runner under test has passed. A module of Beam's without any of those fails.
 """
 
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from typing import Any
 import apache_beam as beam
 import pytest
 from apache_beam.runners import runner
+from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.transforms import ptransform
 
 from tests.conformance.beam.expected import ELSEWHERE, FAILS, reason_for
-from tests.conformance.beam.suites import RAN, RUNNER, beam_name, runner_class
+from tests.conformance.beam.suites import RUNNER, beam_name, runner_class
 
 LOCAL = ("apache_beam.runners.direct.", "apache_beam.runners.portability.fn_api_runner.")
 MARKS = (
@@ -34,8 +34,8 @@ TIMEOUT_S = 120
 used: list[type] = []
 """The runners of the pipelines that the current test has run."""
 
-count: Counter[str] = Counter()
-"""How many tests have run a pipeline on the runner under test, by Beam's module."""
+used_in: set[str] = set()
+"""The modules of Beam's in which a test has run a pipeline on the runner under test."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,14 +71,16 @@ def module_of(item: Any) -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def named_runners() -> Iterator[None]:
+def named_runners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let the names of Beam's local runners mean the runner under test, and note every run."""
     names = runner._RUNNER_MAP
+    options = f"--runner={RUNNER} --temp_location={tmp_path_factory.mktemp('temp')}"
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name, path in names.items() if path.startswith(LOCAL)]:
             patch.setitem(names, name, RUNNER)
         # Beam's own configuration of pytest turns this on; some of its tests expect it.
         patch.setattr(ptransform, "ptransform_fn_typehints_enabled", True)
+        patch.setattr(TestPipeline, "pytest_test_pipeline_options", options)
         patch.setattr(beam.Pipeline, "run", noting(beam.Pipeline.run))
         yield
 
@@ -108,7 +110,7 @@ def pytest_runtest_makereport(
 
 
 def judge(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Turn the report of a test that passed without the runner under test; count the others."""
+    """Turn the report of a test that passed without the runner under test; note the others."""
     others = {cls.__name__ for cls in used if not issubclass(cls, runner_class())}
     if report.passed and others:
         report.outcome = "failed"
@@ -117,21 +119,14 @@ def judge(item: pytest.Item, report: pytest.TestReport) -> None:
         report.outcome = "skipped"
         report.longrepr = (__file__, 1, "Skipped: runs no pipeline")
     elif used:
-        count[module_of(item)] += 1
+        used_in.add(module_of(item))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def enough_ran(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail behind the last test of a file if fewer of Beam's tests ran than once were counted."""
-    count.clear()
-    modules = {module_of(item) for item in request.session.items if item.path == request.path}
+def every_module_runs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail behind the last test of a file if one of its modules never used the runner."""
     yield
     config = request.config
     is_part = config.option.keyword or config.option.markexpr or any("::" in a for a in config.args)
-    if not is_part:
-        short = {
-            module: f"{count[module]} of {RAN[module]}"
-            for module in sorted(modules & RAN.keys())
-            if count[module] < RAN[module]
-        }
-        assert not short, f"too few tests ran on {RUNNER}: {short}"
+    modules = {module_of(item) for item in request.session.items if item.path == request.path}
+    assert is_part or modules <= used_in, f"never use {RUNNER}: {sorted(modules - used_in)}"

