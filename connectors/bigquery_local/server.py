@@ -19,12 +19,14 @@ from connectors.bigquery_local.faults import Faults
 from connectors.bigquery_local.files import Objects
 from connectors.bigquery_local.jobs import Jobs
 from connectors.bigquery_local.load import Loads
+from connectors.bigquery_local.read_service import read_handler
 from connectors.bigquery_local.reading import Reading
 from connectors.bigquery_local.rest import HttpServer, Route
 from connectors.bigquery_local.rest_catalog import catalog_routes
 from connectors.bigquery_local.rest_faults import fault_routes
 from connectors.bigquery_local.rest_jobs import job_routes
 from connectors.bigquery_local.rest_rows import row_routes
+from connectors.bigquery_local.sessions import Sessions
 from connectors.bigquery_local.state import State
 from connectors.bigquery_local.store import Store
 from connectors.bigquery_local.write_service import write_handler
@@ -142,7 +144,10 @@ class Server:
         self._http = HttpServer(self._host, self._rest_port, routes)
         self.rest_endpoint = f"http://{self._host}:{self._http.server_address[1]}"
         try:
-            self._start_grpc(write_handler(Writes(state, catalog), self.faults))
+            self._start_grpc(
+                write_handler(Writes(state, catalog), self.faults),
+                read_handler(Sessions(state, catalog, reading), self.faults),
+            )
         except BaseException:
             self._http.server_close()
             raise

@@ -18,7 +18,7 @@ from connectors.bigquery_local.streams import Kind, Stream
 from connectors.bigquery_local.tables import Table
 from connectors.bigquery_local.writes import Writes
 
-__all__ = ["abort", "unary", "write_handler"]
+__all__ = ["abort", "serialized", "unary", "write_handler"]
 
 SERVICE = "google.cloud.bigquery.storage.v1.BigQueryWrite"
 
@@ -58,7 +58,7 @@ def write_handler(writes: Writes, faults: Faults) -> Any:
     handlers["AppendRows"] = grpc.stream_stream_rpc_method_handler(
         append,
         request_deserializer=types.AppendRowsRequest.pb().FromString,
-        response_serializer=_serialize,
+        response_serializer=serialized,
     )
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
@@ -87,7 +87,7 @@ def unary(
         return response
 
     return grpc.unary_unary_rpc_method_handler(
-        call, request_deserializer=request.FromString, response_serializer=_serialize
+        call, request_deserializer=request.FromString, response_serializer=serialized
     )
 
 
@@ -161,5 +161,6 @@ def _described(stream: Stream, table: Table, *, schema: bool) -> Any:
     return message
 
 
-def _serialize(message: Any) -> bytes:
+def serialized(message: Any) -> bytes:
+    """Return the bytes of a response."""
     return bytes(message.SerializeToString())
