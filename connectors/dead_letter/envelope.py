@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.dead_letter.attributes import appended, without
 from connectors.pubsub.outgoing import as_messages, broken_limits
+from transforms.attributes import appended, without
 from transforms.batch import Batch
 from transforms.failure import FAILURE_SCHEMA, SCHEMA_VERSION, failures
 from transforms.field import attribute

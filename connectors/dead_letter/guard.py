@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.dead_letter.attributes import appended, without
+from transforms.attributes import appended, without
 from transforms.batch import Batch
 from transforms.field import attribute
 from transforms.message import ATTRIBUTES
