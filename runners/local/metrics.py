@@ -27,53 +27,74 @@ class Totals:
 
     Only epochs that were committed count, so that each element is counted once, and those that
     changed nothing. Any thread may read while another one counts. Memory: one info for each metric
-    of a step, and ``FRESH_MAX`` that are not added up yet.
+    of a step, and ``FRESH_MAX`` of either kind that are not added up yet.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._infos: list[Any] = []
-        self._fresh: list[Any] = []
+        # Each commit stores the user's, of which there are few; nobody may ever ask for the others.
+        self._user, self._own = _Sum(), _Sum()
 
     def load(self, encoded: bytes | None) -> None:
         """Take what ``encode`` has given; None for nothing."""
         container = beam_fn_api_pb2.ProcessBundleProgressResponse.FromString(encoded or b"")
         with self._lock:
-            self._infos, self._fresh = list(container.monitoring_infos), []
+            self._user, self._own = _Sum(), _Sum()
+            self._user.add(container.monitoring_infos)
 
     def add(self, infos: Iterable[Any]) -> None:
         """Count what a bundle has reported."""
+        user, own = [], []
+        for info in infos:
+            (user if monitoring_infos.is_user_monitoring_info(info) else own).append(info)
         with self._lock:
-            self._fresh.extend(infos)
-            if len(self._fresh) > FRESH_MAX:
-                self._add_up()
+            self._user.add(user)
+            self._own.add(own)
 
     def add_user(self, infos: Iterable[Any]) -> bool:
         """Count the user metrics among what a bundle has reported; return if there are any."""
         user = list(filter(monitoring_infos.is_user_monitoring_info, infos))
-        self.add(user)
+        with self._lock:
+            self._user.add(user)
         return bool(user)
 
     def infos(self) -> list[Any]:
         """Return one ``MonitoringInfo`` for each metric of a step."""
         with self._lock:
-            if self._fresh:
-                self._add_up()
-            return self._infos
-
-    def _add_up(self) -> None:
-        self._infos = _consolidated([*self._infos, *self._fresh])
-        self._fresh = []
+            return [*self._user.infos(), *self._own.infos()]
 
     def encode(self) -> bytes:
         """Return the user metrics for the store."""
-        user = filter(monitoring_infos.is_user_monitoring_info, self.infos())
-        container = beam_fn_api_pb2.ProcessBundleProgressResponse(monitoring_infos=user)
+        container = beam_fn_api_pb2.ProcessBundleProgressResponse(monitoring_infos=self._users())
         return bytes(container.SerializeToString())
 
     def query(self, *, user_only: bool) -> Any:
         """Return the metrics as Beam's ``MetricResults``."""
-        return FnApiMetrics({"": self.infos()}, user_metrics_only=user_only)
+        infos = self._users() if user_only else self.infos()
+        return FnApiMetrics({"": infos}, user_metrics_only=user_only)
+
+    def _users(self) -> list[Any]:
+        with self._lock:
+            return self._user.infos()
+
+
+class _Sum:
+    """Infos, added up when they are asked for or too many."""
+
+    def __init__(self) -> None:
+        self._infos: list[Any] = []
+        self._fresh: list[Any] = []
+
+    def add(self, infos: Iterable[Any]) -> None:
+        self._fresh.extend(infos)
+        if len(self._fresh) > FRESH_MAX:
+            self.infos()
+
+    def infos(self) -> list[Any]:
+        """Return one info for each metric of a step; the list is not changed later."""
+        if self._fresh:
+            self._infos, self._fresh = _consolidated([*self._infos, *self._fresh]), []
+        return self._infos
 
 
 def _consolidated(infos: Iterable[Any]) -> list[Any]:

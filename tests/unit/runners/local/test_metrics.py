@@ -71,8 +71,9 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "FRESH_MAX", 10)
     totals = Totals()
     for _ in range(100):
-        totals.add([count(1)])
-        assert len(totals._fresh) <= 10
+        totals.add([count(1), monitoring_infos.int64_counter(COUNT, 1, ptransform="step")])
+        assert len(totals._own._fresh) <= 10
+        assert len(totals._user._fresh) <= 10
     assert counted(totals) == 100
 
 
