@@ -44,7 +44,8 @@ class Totals:
 
     def add(self, infos: Iterable[Any]) -> None:
         """Count what a bundle has reported."""
-        user, own = [], []
+        user: list[Any] = []
+        own: list[Any] = []
         for info in infos:
             (user if monitoring_infos.is_user_monitoring_info(info) else own).append(info)
         with self._lock:
