@@ -438,8 +438,7 @@ class Executor:
         self._crowded |= grouping.advance(input_us, self._clock.now_us())
         panes = grouping.take()
         for pane in panes:
-            for port in self._graph.readers.get(node.buffer, ()):
-                self._pending.add(port.name, pane, self.epoch + 1)
+            self._pending.add(node.port.name, pane, self.epoch + 1)
         self._changed = self._changed or bool(panes)
         moved = self._watermarks.advance(node.name, input_us, [grouping.hold_us()])
         return moved or bool(panes)

@@ -113,10 +113,21 @@ class StageNode:
 
 @dataclass(frozen=True)
 class GroupNode:
-    """A GroupByKey; ``bounded`` says that its input ends by itself."""
+    """A GroupByKey.
+
+    Attributes:
+        name: of the step.
+        buffer: its input, and its panes.
+        port: the only one at which panes wait: a large one is used up by who reads it.
+        windowing: with the real window function.
+        input_coder: of windowed pairs.
+        output_coder: of windowed pairs of a key and its values.
+        bounded: the input ends by itself.
+    """
 
     name: str
     buffer: bytes
+    port: Port
     windowing: Windowing
     input_coder: WindowedValueCoder
     output_coder: WindowedValueCoder
@@ -221,13 +232,14 @@ class Graph:
         stable = kind in (GROUP, STABLE)
         return Port(f"{producer} > {consumer}", transform.unique_name, buffer, stable)
 
-    @staticmethod
-    def _pcollection_names(stages: list[Any]) -> dict[str, str]:
+    def _pcollection_names(self, stages: list[Any]) -> dict[str, str]:
+        """Return names that don't change with other steps: Beam's own count all PCollections."""
+        pipeline = self.components.transforms.values()
+        fused = [transform for stage in stages for transform in stage.transforms]
         return {
             pcollection: f"{transform.unique_name}.{tag}"
-            for stage in stages
-            for transform in stage.transforms
-            if transform.spec.urn != DATA_INPUT_URN
+            for transform in (*pipeline, *fused)  # the last word has who puts it out in the end
+            if transform.spec.urn != DATA_INPUT_URN and not transform.subtransforms
             for tag, pcollection in transform.outputs.items()
         }
 
@@ -273,9 +285,11 @@ class Graph:
             transform = self.components.transforms[name]
             source = translations.only_element(transform.inputs.values())
             output = translations.only_element(transform.outputs.values())
+            # Beam lets one stage read the panes, and give them to all others.
             yield GroupNode(
                 transform.unique_name,
                 buffer,
+                translations.only_element(self.readers[buffer]),
                 self.windowing_of(source),
                 self.runner_coder(source),
                 self.runner_coder(output),

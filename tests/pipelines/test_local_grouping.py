@@ -62,3 +62,24 @@ def test_clock_fires_nothing_of_bounded_input() -> None:
     )
     with pipeline_on(LocalRunner()) as p:
         panes_of(p, windowing)
+
+
+# --- two readers --------------------------------------------------------------------------------
+
+
+def test_two_stages_read_the_panes() -> None:
+    """A large group, whose values are read by need, comes whole to each of two stages.
+
+    They can't be one: the second needs what the first has counted as its side input.
+    """
+    value, count = bytes(1 << 16), 32
+    with pipeline_on(LocalRunner()) as p:
+        grouped = (
+            p | beam.Create(range(count)) | beam.Map(lambda _: ("k", value)) | beam.GroupByKey()
+        )
+        first = grouped | "First" >> beam.MapTuple(lambda _, values: sum(map(len, values)))
+        second = grouped | "Second" >> beam.Map(
+            lambda group, side: (sum(map(len, group[1])), side),
+            side=beam.pvalue.AsSingleton(first),
+        )
+        assert_that(second, equal_to([(count << 16, count << 16)]))

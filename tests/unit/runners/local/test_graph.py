@@ -156,6 +156,33 @@ def test_names_stay_when_steps_are_added_elsewhere() -> None:
     assert {group.name for group in before.groups} == {group.name for group in after.groups}
 
 
+def test_names_of_what_two_stages_read_stay() -> None:
+    """Panes that a second stage gets from the first one wait under the name of their step."""
+
+    def two(pipeline: beam.Pipeline) -> None:
+        grouped = pipeline | beam.Create([("a", 1)]) | beam.GroupByKey()
+        first = grouped | "First" >> beam.MapTuple(lambda _, values: len(values))
+        _ = grouped | "Second" >> beam.Map(repr, beam.pvalue.AsSingleton(first))
+
+    def more(pipeline: beam.Pipeline) -> None:
+        _ = pipeline | "A first one" >> beam.Create([1]) | "And more" >> beam.Map(str)
+        two(pipeline)
+
+    before, after = graph_of(two), graph_of(more)
+    (group,) = before.groups
+    assert group.port.name == "GroupByKey > First"
+    (second,) = stage_of(before, "Second").ports.values()
+    assert second.buffer != group.buffer
+    assert second.name == "GroupByKey.None > Second"
+    assert port_names(before) < port_names(after)
+
+
+def test_names_of_a_test_stream_stay() -> None:
+    """Its outputs wait under the name of the step as well."""
+    graph = graph_of(lambda pipeline: pipeline | test_stream.TestStream() | beam.Map(str))
+    assert port_names(graph) == {"TestStream.None > Map(str)"}
+
+
 def test_names_are_the_same_in_every_start() -> None:
     """Nothing random and no counter of the process goes into a name."""
     first, second = graph_of(usual), graph_of(usual)
