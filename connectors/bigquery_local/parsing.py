@@ -41,9 +41,10 @@ _CIVIL = re.compile(
 )
 _TIME = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?")
 _INSTANT = re.compile(_CIVIL.pattern[:-2] + r"\s*(?:[Zz]|UTC|([+-])(\d{1,2})(?::?(\d{2}))?)?)?")
+_SHAPE = r"(?:MULTI)?(?:POINT|LINESTRING|POLYGON)"
 _WKT = re.compile(
-    r"\s*(?:(?:MULTI)?(?:POINT|LINESTRING|POLYGON)|GEOMETRYCOLLECTION|FULLGLOBE)\s*"
-    r"(?:EMPTY|\([-+\d.eE,()\s]*(?:(?:MULTI)?(?:POINT|LINESTRING|POLYGON)[-+\d.eE,()\s]*)*\))?\s*",
+    rf"\s*(?:FULLGLOBE|(?:{_SHAPE}|GEOMETRYCOLLECTION)\s*"
+    rf"(?:EMPTY|\([-+\d.eE,()\s]*(?:{_SHAPE}[-+\d.eE,()\s]*)*\)))\s*",
     re.IGNORECASE,
 )
 
