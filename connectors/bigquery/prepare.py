@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -66,11 +66,24 @@ def sort_out(batch: Batch, faults: Faults, step: str) -> Sorted:
     if MESSAGE in names or names.issuperset(MESSAGE_SCHEMA.names):
         dead = failures(rejected, step, reasons)
     else:
-        dead = dead_letters(rejected.to_pylist(), step, dict(enumerate(reasons)))
+        dead = dead_letters(_dictionaries(rejected), step, dict(enumerate(reasons)))
     metrics.DEAD_LETTERS.inc(len(bad))
     keep = np.ones(len(batch), np.bool_)
     keep[bad] = False
     return Sorted(batch.filter(pa.array(keep)), dead)
+
+
+def _dictionaries(rows: Batch) -> list[dict[str, Any]]:
+    """Return the rows, with times as numbers where Python has no time for them."""
+    try:
+        return rows.to_pylist()
+    except (OverflowError, ValueError):
+        for field in rows.schema:
+            if pa.types.is_timestamp(field.type):
+                rows = rows.with_column(field.name, rows.column(field.name).view(pa.int64()))
+            elif pa.types.is_date32(field.type):
+                rows = rows.with_column(field.name, rows.column(field.name).view(pa.int32()))
+        return rows.to_pylist()
 
 
 class Parcel(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -30,14 +29,17 @@ AT_START = retry.Backoff(patience_s=5.0)
 """The same before anything has begun: a wrong address should be told soon."""
 
 
+_sessions: dict[Endpoint, Session] = {}
+_sessions_lock = threading.Lock()
+
+
 def session() -> Session:
     """Return the session of this process with the server that the environment names."""
-    return _session(bigquery_storage_endpoint())
-
-
-@cache
-def _session(endpoint: Endpoint) -> Session:
-    return Session(endpoint)
+    endpoint = bigquery_storage_endpoint()
+    with _sessions_lock:
+        if endpoint not in _sessions:
+            _sessions[endpoint] = Session(endpoint)
+        return _sessions[endpoint]
 
 
 class Session:
@@ -159,7 +161,10 @@ class Session:
             oldest.close()
 
     def close(self) -> None:
-        """Close all connections and the channel."""
+        """Close all connections and the channel; ``session`` then makes a new one."""
+        with _sessions_lock:
+            if _sessions.get(self.endpoint) is self:
+                del _sessions[self.endpoint]
         with self._lock:
             idle = list(self._idle.values())
             self._idle.clear()

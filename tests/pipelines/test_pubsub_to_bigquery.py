@@ -9,6 +9,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from connectors import pubsub
+from connectors.bigquery.session import session
 from connectors.bigquery_local import Fault, Server
 from connectors.broker import Broker
 from connectors.clients import bigquery_endpoint, open_bigquery
@@ -50,6 +51,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         client = open_bigquery(bigquery_endpoint(), PROJECT)
         client.create_dataset("clicks", retry=None)
         yield running
+        session().close()
 
 
 @pytest.fixture
