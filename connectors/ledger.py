@@ -24,7 +24,7 @@ import errno
 import logging
 import posixpath
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os.path import realpath
@@ -206,11 +206,11 @@ class Ledger:
         return primary if primary.store.exists(primary.state) else None
 
     def _settle(self, run: str, primary: Ledger, recovery: Recovery) -> None:
+        folder = posixpath.join(self.staging, run)
         record = primary.records.find(run)
         if record is not None:
-            _finish_found(primary, record, recovery)
+            self._finish_found(primary, record, recovery)
             return
-        folder = posixpath.join(self.staging, run)
         try:
             lock = self.store.lock(folder, wait_s=0)
         except FileNotFoundError:
@@ -221,8 +221,19 @@ class Ledger:
                 self.store.remove_folder(folder)
                 recovery.removed.append(run)
             else:
-                _finish_found(primary, record, recovery)
+                self._finish_found(primary, record, recovery)
             lock.release()
+
+    def _finish_found(self, primary: Ledger, record: Record, recovery: Recovery) -> None:
+        primary.finish(record)
+        if record.aborted:
+            # Whoever aborted it may not have known of this folder.
+            self.store.remove_folder(posixpath.join(self.staging, record.id))
+            recovery.removed.append(record.id)
+            return
+        recovery.finished.append(record.id)
+        rows = sum(file.rows for file in record.files)
+        _log.info("finished run %s, which died after its commit: %d rows", record.id, rows)
 
     def _judged(self, run: str, primary: Ledger) -> Record | None:
         """Make sure that a run that seems dead can't commit any more.
@@ -231,7 +242,7 @@ class Ledger:
             None if there is no need: whoever loses a lock of the system is dead. Else the record
             that stands: that of the run's commit, if it was quicker.
         """
-        if not self.store.locks_expire:
+        if not (self.store.locks_expire or primary.store.locks_expire):
             return None
         return primary.records.abort(run, [posixpath.join(self.staging, run)])
 
@@ -283,19 +294,31 @@ class Ledger:
         waiting = self._waiting(record)
         folders = sorted({posixpath.dirname(file.path) for file in record.files})
         for folder in folders:
-            self.store.make_folder(folder)
-        self.store.rename_all([(file.staged, file.path) for file in waiting])
+            self._stores(folder).make_folder(folder)
+        for store, files in self._by_store(waiting):
+            store.rename_all([(file.staged, file.path) for file in files])
         for folder in folders:
-            self.store.sync_folder(folder)
+            self._stores(folder).sync_folder(folder)
         for folder in record.staging:
-            self.store.remove_folder(folder)
+            self._stores(folder).remove_folder(folder)
+
+    def _by_store(self, files: Iterable[LakeFile]) -> Iterator[tuple[Store, list[LakeFile]]]:
+        """Yield the files of this machine and those on Cloud Storage: a run may write to both."""
+        kinds: dict[bool, list[LakeFile]] = {}
+        for file in files:
+            kinds.setdefault(is_remote(file.path), []).append(file)
+        for members in kinds.values():
+            yield self._stores(members[0].path), members
 
     def _waiting(self, record: Record) -> list[LakeFile]:
         """Return the files that have not moved yet; refuse if one is lost, before any moves."""
-        waiting = [file for file in record.files if self.store.exists(file.staged)]
-        staged = set(waiting)
-        moved = [file for file in record.files if file not in staged]
-        lost = [file for file in moved if not self.store.exists(file.path)]
+        waiting, lost = [], []
+        for store, files in self._by_store(record.files):
+            staged = store.present([file.staged for file in files])
+            waiting += [file for file in files if file.staged in staged]
+            moved = [file for file in files if file.staged not in staged]
+            there = store.present([file.path for file in moved])
+            lost += [file for file in moved if file.path not in there]
         if lost:
             raise PermanentError(
                 f"run {record.id} has committed, but {len(lost)} of its files are missing: there "
@@ -304,13 +327,3 @@ class Ledger:
                 f"purpose, delete {posixpath.join(self.staging, record.id)} too."
             )
         return waiting
-
-
-def _finish_found(primary: Ledger, record: Record, recovery: Recovery) -> None:
-    primary.finish(record)
-    if record.aborted:
-        recovery.removed.append(record.id)
-        return
-    recovery.finished.append(record.id)
-    rows = sum(file.rows for file in record.files)
-    _log.info("finished run %s, which died after its commit: %d rows", record.id, rows)

@@ -84,6 +84,11 @@ class ObjectStore:
         """Tell whether there is an object, or any object below the prefix."""
         return self._generation(path) != 0 or bool(self.names(path))
 
+    def present(self, paths: Sequence[str]) -> set[str]:
+        """Return those paths that are objects; many are asked for at a time."""
+        found = self._many(self._generation, paths)
+        return {path for path, generation in zip(paths, found, strict=True) if generation}
+
     def read(self, path: str) -> bytes:
         """Return the content of a small object.
 
@@ -291,12 +296,11 @@ class ObjectStore:
     ) -> Result:
         return cloud.call(path, action, self._backoff, other)
 
-    def _many(self, action: Callable[[Any], None], items: Sequence[Any]) -> None:
-        if len(items) > 1:
-            with ThreadPoolExecutor(CALLS_MAX) as pool:
-                list(pool.map(action, items))
-        elif items:
-            action(items[0])
+    def _many(self, action: Callable[[Any], Result], items: Sequence[Any]) -> list[Result]:
+        if len(items) < 2:  # noqa: PLR2004 (one needs no threads)
+            return [action(item) for item in items]
+        with ThreadPoolExecutor(CALLS_MAX) as pool:
+            return list(pool.map(action, items))
 
 
 def store_of(path: str) -> Store:

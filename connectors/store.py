@@ -58,6 +58,9 @@ class Store(Protocol):
     def exists(self, path: str) -> bool:
         """Tell whether there is a file or folder."""
 
+    def present(self, paths: Sequence[str]) -> set[str]:
+        """Return those paths that are files."""
+
     def read(self, path: str) -> bytes:
         """Return the content of a small file."""
 
@@ -160,6 +163,10 @@ class LocalStore:
     def exists(self, path: str) -> bool:
         """Tell whether there is a file or folder."""
         return os.path.exists(path)
+
+    def present(self, paths: Sequence[str]) -> set[str]:
+        """Return those paths that are files."""
+        return {path for path in paths if self.exists(path)}
 
     def read(self, path: str) -> bytes:
         """Return the content of a small file."""

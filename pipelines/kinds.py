@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from connectors import dead_letter, lake
+from connectors import dead_letter, lake, storage
 from connectors.pubsub import Route
 from connectors.pubsub.names import check_subscription, check_topic
 from pipelines.params import Kind
@@ -28,7 +28,9 @@ __all__ = [
     "FAILURES",
     "FIELD",
     "FIELDS",
+    "FILE_FORMAT",
     "FOLDER",
+    "FOLDER_TEMPLATE",
     "MULTIPLE",
     "PARTITIONS",
     "ROUTE",
@@ -64,6 +66,10 @@ def _folder(text: str) -> str:
             "Write for example ./lake or gs://my-bucket/lake",
         )  # fmt: skip
     return text.rstrip("/") or "/"
+
+
+def _template(text: str) -> str:
+    return storage.TimeFolders(text).template
 
 
 def _schema(text: str) -> pa.Schema:
@@ -143,5 +149,7 @@ MULTIPLE = Kind("NUMBER", _multiple)
 DURATION = Kind("DURATION", parse_duration)
 FIELD = Kind("FIELD", Field.parse)
 FIELDS = Kind("FIELD[,FIELD]", _fields)
+FILE_FORMAT = Kind("FORMAT[:CODEC]", storage.parse_format)
 FOLDER = Kind("FOLDER", _folder)
+FOLDER_TEMPLATE = Kind("TEMPLATE", _template)
 SCHEMA_FILE = Kind("FILE", _schema)

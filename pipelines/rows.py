@@ -16,7 +16,7 @@ from transforms.message import PUBLISH_TIME
 from transforms.parse import Parse
 from transforms.windows import Windowing, Windows
 
-__all__ = ["Deduplication", "EventTime", "Payload", "Windowed"]
+__all__ = ["Deduplication", "EventTime", "OptionalPayload", "Payload", "Windowed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,20 @@ class Payload(Group):
     def parse(self) -> Parse:
         """Return the step from messages to rows."""
         return Parse(self.schema)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalPayload(Group):
+    """The columns of a payload, or none: then messages stay as they are."""
+
+    schema: pa.Schema | None = param(
+        kinds.SCHEMA_FILE,
+        "JSON file with the columns of the payload in BigQuery's schema form. Without it every "
+        "message is kept as it is, byte for byte.",
+        example="flights.json",
+        required=False,
+        group="Rows",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from connectors.storage.archive import ARCHIVE_SCHEMA, Archive
 from connectors.storage.avro import Avro
+from connectors.storage.folders import TimeFolders
+from connectors.storage.formats import parse_format
 from connectors.storage.json_lines import JsonLines
 from connectors.storage.read import (
     ArchiveFile,
@@ -20,9 +22,11 @@ __all__ = [
     "JsonLines",
     "Parquet",
     "ReadArchive",
+    "TimeFolders",
     "Write",
     "Written",
     "archive_files",
+    "parse_format",
     "read_archive",
     "read_archive_file",
 ]

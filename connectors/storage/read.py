@@ -120,7 +120,7 @@ def _explained(path: str) -> Iterator[None]:
     """Name the file in whatever its decoder raises."""
     try:
         yield
-    except (pa.ArrowException, ValueError, KeyError, EOFError, TypeError, IndexError) as error:
+    except Exception as error:  # decoders raise all sorts, SystemError too
         raise PermanentError(
             f"{path}: is damaged, or no archive of messages ({type(error).__name__}: {error}). "
             "Restore it, or move it out of the folder"
