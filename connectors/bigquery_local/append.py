@@ -42,6 +42,7 @@ class Connection:
         self._writes, self._faults = writes, faults
         self._stream: StreamName | None = None
         self._decoder: ArrowRows | ProtoRows | None = None
+        self._known = "", b""
         self._seen: dict[str, int] = {}
         self._others_default = False
 
@@ -52,14 +53,11 @@ class Connection:
             Refusal: the connection ends with this status.
         """
         stream = self._target(request)
-        fault = self._faults.strike("AppendRows", str(stream))
         _, table = self._writes.get(stream)
         response = _Response(write_stream=str(stream))
         self._report_schema(table, response)
         try:
-            strike_now(fault, after=False)
             offset = self._append(stream, request)
-            strike_now(fault, after=True)
         except Refusal as refusal:
             if _ends(refusal):
                 raise
@@ -91,6 +89,16 @@ class Connection:
         return stream
 
     def _append(self, stream: StreamName, request: Any) -> int | None:
+        # The schema of a request counts even if a fault strikes: the next may go without.
+        rows = self._rows(stream, request)
+        offset = request.offset.value if request.HasField("offset") else None
+        fault = self._faults.strike("AppendRows", str(stream))
+        strike_now(fault, after=False)
+        start = self._writes.append(stream, offset, rows)
+        strike_now(fault, after=True)
+        return start
+
+    def _rows(self, stream: StreamName, request: Any) -> Rows:
         size = request.ByteSize()
         if size >= limits.APPEND_BYTES_MAX:
             raise Refusal(
@@ -101,9 +109,8 @@ class Connection:
         batch = self._decode(stream, request)
         if not batch.num_rows:
             raise Refusal(Code.INVALID_ARGUMENT, "The request has no rows.", entity=str(stream))
-        offset = request.offset.value if request.HasField("offset") else None
-        rows = Rows(batch, self._decoder.format if self._decoder else "", self._defaults(request))
-        return self._writes.append(stream, offset, rows)
+        rows_format = self._decoder.format if self._decoder else ""
+        return Rows(batch, rows_format, self._defaults(request))
 
     def _decode(self, stream: StreamName, request: Any) -> Any:
         kind = request.WhichOneof("rows")
@@ -111,11 +118,7 @@ class Connection:
             raise Refusal(Code.INVALID_ARGUMENT, "The request has no rows.", entity=str(stream))
         data = getattr(request, kind)
         if data.HasField("writer_schema"):
-            self._decoder = (
-                ArrowRows(data.writer_schema.serialized_schema)
-                if kind == "arrow_rows"
-                else ProtoRows(data.writer_schema.proto_descriptor)
-            )
+            self._learn(kind, data.writer_schema)
         if self._decoder is None or kind != f"{self._decoder.format}_rows":
             raise Refusal(
                 Code.INVALID_ARGUMENT,
@@ -126,6 +129,17 @@ class Connection:
         if isinstance(self._decoder, ArrowRows):
             return self._decoder.decode(data.rows.serialized_record_batch)
         return self._decoder.decode(data.rows.serialized_rows)
+
+    def _learn(self, kind: str, schema: Any) -> None:
+        """Take the schema of a request; many writers send the same one with each."""
+        known = kind, schema.SerializeToString()
+        if self._decoder is None or known != self._known:
+            self._decoder = (
+                ArrowRows(schema.serialized_schema)
+                if kind == "arrow_rows"
+                else ProtoRows(schema.proto_descriptor)
+            )
+            self._known = known
 
     def _defaults(self, request: Any) -> Defaults:
         if request.default_missing_value_interpretation:
