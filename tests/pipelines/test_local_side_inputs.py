@@ -11,7 +11,7 @@ from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.test_stream import TestStream as Stream
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
-from runners.local import LocalRunner, executor, pending
+from runners.local import LocalRunner, intake, pending
 from runners.local.store import Store
 
 WINDOW_S = 10
@@ -67,7 +67,7 @@ def test_waiting_elements_are_read_when_they_can_go(monkeypatch: pytest.MonkeyPa
 
 def test_waiting_elements_do_not_block_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those whose side input is complete go, though others before them fill a bundle."""
-    monkeypatch.setattr(executor, "BUNDLE_BYTES_MAX", 1)
+    monkeypatch.setattr(intake, "BUNDLE_BYTES_MAX", 1)
     stream = stream_of()
     for window in (2, 1, 0):
         stream.add_elements(at(window, window), tag="main")

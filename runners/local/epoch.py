@@ -1,0 +1,22 @@
+"""The epoch at work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Epoch"]
+
+
+@dataclass
+class Epoch:
+    """What is known of the epoch at work.
+
+    Attributes:
+        number: rises, over restarts too.
+        changed: something has happened since the last commit but that sources were asked in vain.
+        crowded: more panes were fired than memory should hold.
+    """
+
+    number: int = 0
+    changed: bool = False
+    crowded: bool = False
