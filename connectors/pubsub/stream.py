@@ -33,8 +33,8 @@ CALL_S = 0.2
 which timers wait, and the age of the oldest message when the runner commits."""
 CALL_ROWS_MAX = 65_536
 """Messages of one call: what is done again after a failure, and listed in the ``Reading``."""
-CALL_BYTES_MAX = 64 << 20
-"""Bytes of them: what a runner may have to hold at once."""
+CALL_BYTES_MAX = 32 << 20
+"""Bytes of them: what a runner may have to hold at once, in a handful of forms."""
 NEAR_S = 0.005
 """How long a call waits for more when it has got something: a round trip to a near server."""
 IDLE_FIRST_S = 0.005

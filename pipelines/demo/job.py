@@ -57,6 +57,12 @@ class Job:
         """The command as one would type it."""
         return shlex.join(["python", *self._arguments])
 
+    @property
+    def pid(self) -> int:
+        """The number of the process, while it runs."""
+        assert self._process is not None  # noqa: S101 - for the type checker: it was started
+        return self._process.pid
+
     def __enter__(self) -> Job:
         self.start()
         return self
