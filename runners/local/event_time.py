@@ -6,8 +6,9 @@ from apache_beam.utils.timestamp import Timestamp
 
 from runners.local.clock import Clock
 from runners.local.epoch import Epoch
-from runners.local.graph import Graph, GroupNode, StageNode
+from runners.local.graph import Graph
 from runners.local.grouping import Grouping
+from runners.local.nodes import GroupNode, StageNode
 from runners.local.pending import Pending
 from runners.local.state import StateService
 from runners.local.store import Store

@@ -17,10 +17,11 @@ from runners.local.bundles import BundleResult
 from runners.local.clock import Clock
 from runners.local.epoch import Epoch
 from runners.local.event_time import EventTime
-from runners.local.graph import Graph, StageNode
+from runners.local.graph import Graph
 from runners.local.intake import Intake, Taken, bundle_of
 from runners.local.internals import ENCODED_IMPULSE_VALUE
 from runners.local.metrics import Totals
+from runners.local.nodes import StageNode
 from runners.local.pending import Pending
 from runners.local.progress import Progress, numbers_of
 from runners.local.routing import Routing

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from runners.local.graph import Graph, Port, SideInput, StageNode
+from runners.local.graph import Graph
+from runners.local.nodes import Port, SideInput, StageNode
 from runners.local.pending import Item
 from runners.local.side_inputs import is_ready, separate
 from runners.local.state import StateService

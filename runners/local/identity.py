@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from runners.local.errors import StateMismatch
-from runners.local.graph import Graph, StageNode
+from runners.local.graph import Graph
 from runners.local.internals import beam_runner_api_pb2, coders
+from runners.local.nodes import StageNode
 from runners.local.store import Store
 from runners.local.translation import par_do_payload
 

@@ -8,9 +8,10 @@ from runners.local.bundles import Bundle
 from runners.local.epoch import Epoch
 from runners.local.event_time import EventTime
 from runners.local.gate import Gate
-from runners.local.graph import Graph, Port, StageNode
+from runners.local.graph import Graph
 from runners.local.internals import create_OutputStream
 from runners.local.late import LateElements
+from runners.local.nodes import Port, StageNode
 from runners.local.pending import Item, Pending
 from runners.local.state import StateService, bag_token
 from runners.local.store import Chunk

@@ -11,7 +11,8 @@ from typing import Any
 from apache_beam.transforms.window import GlobalWindows
 
 from runners.local.expiry import expiry_us
-from runners.local.graph import Graph, Port, StageNode, lateness_us
+from runners.local.graph import Graph, lateness_us
+from runners.local.nodes import Port, StageNode
 from runners.local.pending import Item
 from runners.local.side_inputs import separate
 from runners.local.store import Chunk

@@ -8,7 +8,8 @@ from typing import Any
 
 from runners.local.bundles import Bundle
 from runners.local.elements import each
-from runners.local.graph import Graph, StageNode
+from runners.local.graph import Graph
+from runners.local.nodes import StageNode
 
 __all__ = ["Part", "partition"]
 

@@ -7,8 +7,9 @@ from runners.local.clock import Clock
 from runners.local.elements import from_index
 from runners.local.epoch import Epoch
 from runners.local.event_time import EventTime
-from runners.local.graph import Graph, Port, StageNode
+from runners.local.graph import Graph
 from runners.local.internals import proto_utils
+from runners.local.nodes import Port, StageNode
 from runners.local.pending import Pending
 from runners.local.state import StateService
 from runners.local.store import Chunk

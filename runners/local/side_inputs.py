@@ -15,8 +15,8 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from runners.local.elements import each
-from runners.local.graph import SideInput
 from runners.local.internals import create_OutputStream
+from runners.local.nodes import SideInput
 
 __all__ = ["is_ready", "separate"]
 

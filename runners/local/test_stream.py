@@ -15,8 +15,8 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 
 from runners.local.clock import SimulatedClock
 from runners.local.executor import Executor
-from runners.local.graph import StreamNode
 from runners.local.internals import beam_interactive_api_pb2, beam_interactive_api_pb2_grpc
+from runners.local.nodes import StreamNode
 from runners.local.store import Store
 from runners.local.watermarks import MAX_US, MIN_US
 

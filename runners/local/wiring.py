@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runners.local.graph import Graph, GroupNode, StageNode
+from runners.local.graph import Graph
+from runners.local.nodes import GroupNode, StageNode
 from runners.local.timers import TimerFamily
 from runners.local.translation import GROUP, IMPULSE, buffer_parts
 

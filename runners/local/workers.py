@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from runners.local.bundles import Bundle, BundleResult, Harness
-from runners.local.graph import Graph, StageNode
+from runners.local.graph import Graph
 from runners.local.in_process import InProcessHandler
 from runners.local.internals import (
     ExtendedProvisionInfo,
@@ -20,6 +20,7 @@ from runners.local.internals import (
     beam_provision_api_pb2,
     python_urns,
 )
+from runners.local.nodes import StageNode
 from runners.local.partition import partition
 from runners.local.processes import END_S, HarnessServer, ProcessHandler
 

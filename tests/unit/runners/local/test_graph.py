@@ -12,7 +12,8 @@ from apache_beam.transforms.userstate import BagStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import FixedWindows, Sessions, WindowFn
 from apache_beam.utils.timestamp import Duration
 
-from runners.local.graph import Graph, StageNode, lateness_us
+from runners.local.graph import Graph, lateness_us
+from runners.local.nodes import StageNode
 
 TRIGGER = trigger.AfterWatermark(early=trigger.AfterCount(2), late=trigger.AfterCount(1))
 

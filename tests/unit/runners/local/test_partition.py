@@ -15,7 +15,8 @@ from apache_beam.utils.windowed_value import PANE_INFO_UNKNOWN
 
 from runners.local.bundles import Bundle
 from runners.local.elements import each
-from runners.local.graph import Graph, StageNode
+from runners.local.graph import Graph
+from runners.local.nodes import StageNode
 from runners.local.partition import partition
 from tests.unit.runners.local.test_graph import graph_of, stage_of
 

@@ -18,7 +18,7 @@ from apache_beam.transforms.window import (
 from apache_beam.utils.windowed_value import WindowedValue
 
 from runners.local.elements import each
-from runners.local.graph import SideInput
+from runners.local.nodes import SideInput
 from runners.local.side_inputs import is_ready, separate
 
 CODER = WindowedValueCoder(StrUtf8Coder(), IntervalWindowCoder())
