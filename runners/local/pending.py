@@ -12,7 +12,7 @@ from runners.local.store import Chunk, Store
 
 __all__ = ["Item", "Pending"]
 
-MEMORY_BYTES_MAX = 256 << 20
+MEMORY_BYTES_MAX = 128 << 20
 """Chunks that may stay in memory when an epoch ends; the others are read again when taken."""
 
 
