@@ -10,14 +10,17 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from connectors.lake import Partition
+from transforms.condition import Condition
 from transforms.errors import ConfigError
 from transforms.field import Field, Source
+from transforms.message import MESSAGE, MESSAGE_SCHEMA
 
 __all__ = [
     "require_apart",
     "require_columns",
     "require_order",
     "require_partitions",
+    "require_testable",
     "require_time",
 ]
 
@@ -42,6 +45,16 @@ def require_partitions(flag: str, levels: Iterable[Partition], schema: pa.Schema
         _require_column(flag, level, level.column, schema)
         if level.granularity is not None:
             _require_time(flag, level, level.column, schema)
+
+
+def require_testable(flag: str, condition: Condition, schema: pa.Schema | None) -> None:
+    """Refuse a condition that compares a column with what it never holds."""
+    columns = [] if schema is None else list(schema)
+    envelope = pa.field(MESSAGE, pa.struct(list(MESSAGE_SCHEMA)))
+    try:
+        condition.check(pa.schema([*columns, envelope]))
+    except ConfigError as error:
+        raise ConfigError(flag, str(condition), f"{error.value} {error.rule}", error.fix) from error
 
 
 def require_apart(flag: str, folder: str, other_flag: str, other: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows
 
 from connectors import dead_letter
 from pipelines import checks, kinds
@@ -34,8 +35,13 @@ class DeadLetters(Group):
             pipeline: name under which the failures are found again.
             rejected: the ``dead`` outputs of the steps.
         """
+        # They come in the windows of their steps, and what is flattened must share its windows.
+        anew = [
+            dead | f"Rejected {number}" >> beam.WindowInto(GlobalWindows())
+            for number, dead in enumerate(rejected)
+        ]
         (
-            tuple(rejected)
+            tuple(anew)
             | "Rejected" >> beam.Flatten()
             | "DeadLetter" >> dead_letter.Write(self.dead_letter, pipeline)
         )

@@ -143,7 +143,8 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
     written = (
         chosen.ok
         | "Pace" >> pubsub.Paced(pace)
-        | "Publish" >> pubsub.Write(params.output_topic, step="deadletter_replay")
+        | "Publish"
+        >> pubsub.Write(params.output_topic, missing=params.missing_topic, step="deadletter_replay")
     )
     rejected = [kept.dead, chosen.worn, written.dead]
     if isinstance(params.failures, dead_letter.Subscription):

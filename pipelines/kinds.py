@@ -11,17 +11,21 @@ from pathlib import Path
 import pyarrow as pa
 
 from connectors import dead_letter, lake, storage
-from connectors.pubsub import Route
+from connectors.pubsub import Missing, Route
 from connectors.pubsub.names import check_subscription, check_topic
 from pipelines.params import Kind
+from transforms.condition import Condition
 from transforms.duration import parse_duration
 from transforms.errors import ConfigError
 from transforms.field import Field
+from transforms.message import ATTRIBUTE_KEY_BYTES_MAX
 from transforms.schema import from_json
 from transforms.triggers import parse_trigger
 from transforms.windows import parse_windows
 
 __all__ = [
+    "ATTRIBUTE",
+    "CONDITION",
     "COUNT",
     "DEAD_LETTER",
     "DURATION",
@@ -103,6 +107,23 @@ def _route(text: str) -> str | Route:
     return text
 
 
+def _missing(text: str) -> Missing:
+    if text not in ("stop", "dead"):
+        raise ConfigError("choice", text, "must be stop or dead", "Write stop or dead")
+    return Missing(text)
+
+
+def _attribute(text: str) -> str:
+    size = len(text.encode())
+    if not 1 <= size <= ATTRIBUTE_KEY_BYTES_MAX or text.startswith("goog"):
+        raise ConfigError(
+            "attribute", text,
+            f"must have 1 to {ATTRIBUTE_KEY_BYTES_MAX} bytes and not start with goog",
+            "Write for example source_message_id",
+        )  # fmt: skip
+    return text
+
+
 def _switch(text: str) -> bool:
     if text not in ("true", "false"):
         raise ConfigError("switch", text, "must be true or false", "Give the flag alone for true")
@@ -141,6 +162,9 @@ PARTITIONS = Kind("LEVELS", lake.Partition.parse)
 TRIGGER = Kind("TRIGGER", parse_trigger)
 WINDOW = Kind("WINDOW", parse_windows)
 FAILURES = Kind("SUBSCRIPTION|TABLE|FOLDER", dead_letter.source)
+ATTRIBUTE = Kind("ATTRIBUTE", _attribute)
+CONDITION = Kind("CONDITION", Condition)
+MISSING = Kind("stop|dead", _missing)
 ROUTE = Kind("TOPIC", _route)
 SWITCH = Kind("[true|false]", _switch, implied="true")
 TEXTS = Kind("NAME[,NAME]", _texts)

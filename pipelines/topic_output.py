@@ -17,8 +17,16 @@ class TopicOutput(Group):
 
     output_topic: str | pubsub.Route = param(
         kinds.ROUTE,
-        "Topic to publish to. With fields in braces each message goes to its own; one whose topic "
-        "does not exist, or that lacks a field, is a dead letter.",
+        "Topic to publish to. With fields in braces each message goes to its own; one that lacks a "
+        "field, or has a value that makes no name, is a dead letter.",
         example="projects/my-project/topics/flights or projects/my-project/topics/{attribute:kind}",
+        group="Output",
+    )
+    missing_topic: pubsub.Missing | None = param(
+        kinds.MISSING,
+        "What becomes of messages whose topic does not exist: stop, or dead for a dead letter. By "
+        "default stop for one topic, and dead where there are fields in braces.",
+        example="stop",
+        required=False,
         group="Output",
     )

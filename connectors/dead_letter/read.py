@@ -119,7 +119,7 @@ def files(path: str) -> list[str]:
     """
     found = [
         posixpath.join(path, name)
-        for name, _ in store_of(path).walk(path)
+        for name, *_ in store_of(path).walk(path)
         if name.endswith(_SUFFIX) and not any(part[0] in "._" for part in name.split("/"))
     ]
     if not found:

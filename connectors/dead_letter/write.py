@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import apache_beam as beam
-from apache_beam.transforms.window import FixedWindows
+from apache_beam.transforms.window import GlobalWindows
 
 from connectors import lake, pubsub
 from connectors.dead_letter.envelope import to_messages
@@ -17,17 +17,19 @@ from transforms.metrics import FAILURES_WRITTEN
 
 __all__ = ["Refuse", "ToMessages", "Write"]
 
-WINDOW_S = 600
-"""Of a folder: the failures of ten minutes share a file."""
+EVERY_S = 10.0
+"""Of a folder, on a runner without end: the failures of so many seconds share a file."""
 
 
 class Write(beam.PTransform):
     """Keep failures, with the name of the pipeline and the time of the failure.
 
-    A folder gets Parquet files with the columns of ``FAILURE_SCHEMA``, one per ten minutes; a
-    topic gets the rejected messages with the reason in attributes (see ``envelope``).
+    A folder gets Parquet files with the columns of ``FAILURE_SCHEMA``; a topic gets the rejected
+    messages with the reason in attributes (see ``envelope``).
 
     Guarantees:
+        No failure is ever too late: whatever the windows were, they are left.
+        On a runner without end it is kept within seconds.
         Folder: those of ``lake.Write``: each failure once.
         Topic: those of ``pubsub.Write``: at least once. A record that is larger than the 10 MB of
         a message, compressed, stops the pipeline: no part of it is left out. A folder takes it.
@@ -47,12 +49,13 @@ class Write(beam.PTransform):
 
     def expand(self, dead: beam.PCollection[Batch]) -> None:
         """Stamp, then write as the target asks."""
-        if isinstance(self._target, Folder):
-            dead = dead | "Window" >> beam.WindowInto(FixedWindows(WINDOW_S))
-        dead = dead | "Stamp" >> Stamp(self._pipeline)
+        # An event time that was late, or was none, must not have a dead letter dropped as late.
+        anew = dead | "Window" >> beam.WindowInto(GlobalWindows())
+        dead = anew | "Stamp" >> Stamp(self._pipeline)
         match self._target:
             case Folder(path):
-                dead | "Write" >> lake.Write(path, rows_written=FAILURES_WRITTEN)
+                write = lake.Write(path, every_s=EVERY_S, rows_written=FAILURES_WRITTEN)
+                dead | "Write" >> write
             case Topic(name):
                 _to_topic(dead, name)
             case Table():

@@ -14,10 +14,11 @@ from connectors.pubsub.publish import Published, Publisher, Publishers
 from connectors.pubsub.read import Read
 from connectors.pubsub.routes import Route
 from connectors.pubsub.watermark import EventTime, PublishTime, Watermark
-from connectors.pubsub.write import Write, Written
+from connectors.pubsub.write import Attributes, Write, Written
 
 __all__ = [
     "AsPublished",
+    "Attributes",
     "EventTime",
     "Missing",
     "Pace",

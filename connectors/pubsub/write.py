@@ -15,12 +15,13 @@ from connectors.pubsub.outgoing import as_messages
 from connectors.pubsub.outlet import Missing
 from connectors.pubsub.publish import Publishers
 from connectors.pubsub.routes import Topics
+from transforms.attributes import appended, without
 from transforms.batch import Batch
 from transforms.field import Field, message
-from transforms.message import ATTRIBUTES, DATA, ORDERING_KEY
+from transforms.message import ATTRIBUTES, DATA, MESSAGE_ID, ORDERING_KEY, message_column
 from transforms.metrics import DEAD_LETTERS
 
-__all__ = ["Outgoing", "PublishBatches", "Values", "Write", "Written"]
+__all__ = ["Attributes", "Outgoing", "PublishBatches", "Values", "Write", "Written"]
 
 Values: TypeAlias = Field | Callable[[Batch], pa.Array]
 """Where a part of the message comes from: a field of the batch, or a function that makes it."""
@@ -112,6 +113,25 @@ class Outgoing(NamedTuple):
     def messages(self, batch: Batch) -> Batch:
         """Return the messages of a batch, row for row, with ``MESSAGE_SCHEMA``."""
         return as_messages(*(_values(part, batch) for part in self))
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The attributes of the message that a row holds or came from, and one more, its id.
+
+    Args:
+        id_as: key of the attribute that gets the id of the message, in the place of any that it
+            has; None for none.
+    """
+
+    id_as: str | None = None
+
+    def __call__(self, batch: Batch) -> pa.Array:
+        """Return the attributes of each row."""
+        own = message_column(batch, ATTRIBUTES)
+        if self.id_as is None:
+            return own
+        return appended(without(own, [self.id_as]), {self.id_as: message_column(batch, MESSAGE_ID)})
 
 
 class PublishBatches(beam.DoFn):

@@ -4,6 +4,7 @@ from connectors.storage.archive import ARCHIVE_SCHEMA, Archive
 from connectors.storage.avro import Avro
 from connectors.storage.folders import TimeFolders
 from connectors.storage.formats import parse_format
+from connectors.storage.in_order import ReadInOrder
 from connectors.storage.json_lines import JsonLines
 from connectors.storage.read import (
     ArchiveFile,
@@ -22,6 +23,7 @@ __all__ = [
     "JsonLines",
     "Parquet",
     "ReadArchive",
+    "ReadInOrder",
     "TimeFolders",
     "Write",
     "Written",
