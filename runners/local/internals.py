@@ -8,6 +8,8 @@ from apache_beam.coders import coder_impl, coders
 from apache_beam.coders.coder_impl import create_InputStream, create_OutputStream
 from apache_beam.internal import pickler
 from apache_beam.metrics import monitoring_infos
+from apache_beam.metrics.cells import BoundedTrieData
+from apache_beam.pipeline import AppliedPTransform, PipelineVisitor, PTransformOverride
 from apache_beam.portability import common_urns, python_urns
 from apache_beam.portability.api import (
     beam_fn_api_pb2,
@@ -51,6 +53,13 @@ from apache_beam.runners.worker.data_plane import (
 )
 from apache_beam.runners.worker.log_handler import LOGENTRY_TO_LOG_LEVEL_MAP
 from apache_beam.runners.worker.statecache import StateCache
+from apache_beam.transforms import environments
+from apache_beam.transforms.timeutil import (
+    OutputAtEarliestInputTimestampImpl,
+    OutputAtEndOfWindowImpl,
+    OutputAtLatestInputTimestampImpl,
+)
+from apache_beam.transforms.trigger import Always, DataLossReason
 from apache_beam.transforms.trigger import (
     _AfterSynchronizedProcessingTime as AfterSynchronizedProcessingTime,
 )
@@ -64,14 +73,23 @@ __all__ = [
     "IDENTITY_DOFN_URN",
     "LOGENTRY_TO_LOG_LEVEL_MAP",
     "AfterSynchronizedProcessingTime",
+    "Always",
+    "AppliedPTransform",
     "BeamFnControlServicer",
     "BeamFnDataServicer",
+    "BoundedTrieData",
+    "DataLossReason",
     "EmbeddedWorkerHandler",
     "ExtendedProvisionInfo",
     "FnApiMetrics",
     "GrpcWorkerHandler",
     "InMemoryDataChannelFactory",
     "Never",
+    "OutputAtEarliestInputTimestampImpl",
+    "OutputAtEndOfWindowImpl",
+    "OutputAtLatestInputTimestampImpl",
+    "PTransformOverride",
+    "PipelineVisitor",
     "SingletonStateHandlerFactory",
     "SizeBasedBufferingClosableOutputStream",
     "StateCache",
@@ -87,6 +105,7 @@ __all__ = [
     "common_urns",
     "create_InputStream",
     "create_OutputStream",
+    "environments",
     "group_by_key_input_visitor",
     "merge_common_environments",
     "merge_superset_dep_environments",

@@ -6,9 +6,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from apache_beam.metrics.cells import BoundedTrieData
-
 from runners.local.internals import (
+    BoundedTrieData,
     FnApiMetrics,
     beam_fn_api_pb2,
     coders,

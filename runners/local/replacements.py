@@ -11,7 +11,9 @@ import importlib.util
 from collections.abc import Sequence
 
 from apache_beam.io.gcp.pubsub import ReadFromPubSub, WriteToPubSub
-from apache_beam.pipeline import AppliedPTransform, Pipeline, PipelineVisitor, PTransformOverride
+from apache_beam.pipeline import Pipeline
+
+from runners.local.internals import AppliedPTransform, PipelineVisitor, PTransformOverride
 
 __all__ = ["replacements"]
 

@@ -8,11 +8,11 @@ from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, 
 from apache_beam.options.value_provider import RuntimeValueProvider
 from apache_beam.pipeline import Pipeline
 from apache_beam.runners.runner import PipelineRunner
-from apache_beam.transforms import environments
 
 from runners.local.internals import (
     beam_runner_api_pb2,
     common_urns,
+    environments,
     group_by_key_input_visitor,
     validate_pipeline_graph,
 )

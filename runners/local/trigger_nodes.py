@@ -12,13 +12,12 @@ from apache_beam.transforms.trigger import (
     AfterEach,
     AfterProcessingTime,
     AfterWatermark,
-    Always,
     DefaultTrigger,
     OrFinally,
     Repeatedly,
 )
 
-from runners.local.internals import AfterSynchronizedProcessingTime, Never
+from runners.local.internals import AfterSynchronizedProcessingTime, Always, Never
 
 __all__ = ["UNSET", "Moment", "Node", "Slots", "node_of"]
 

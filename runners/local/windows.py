@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from apache_beam.transforms.core import Windowing
-from apache_beam.transforms.timeutil import (
+from apache_beam.transforms.window import GlobalWindow, TimestampCombiner
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
+
+from runners.local.internals import (
     OutputAtEarliestInputTimestampImpl,
     OutputAtEndOfWindowImpl,
     OutputAtLatestInputTimestampImpl,
 )
-from apache_beam.transforms.window import GlobalWindow, TimestampCombiner
-from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 
 __all__ = ["OutputTime", "Window", "Windows", "whole_millis"]
 
