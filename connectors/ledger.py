@@ -29,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os.path import realpath
 
+from connectors.compacted import Compacted
 from connectors.objects import store_of
 from connectors.records import REDELIVERY_S, Commit, LakeFile, Record, Records
 from connectors.store import Lock, Store, is_full, is_remote, mark, write_error
@@ -98,6 +99,11 @@ class Ledger:
     def records(self) -> Records:
         """The records of what was committed."""
         return Records(self.store, posixpath.join(self.state, "commits"), self._redelivery_s)
+
+    @property
+    def compacted(self) -> Compacted:
+        """The marks of files that were merged into others."""
+        return Compacted(self.store, self.root, self.state)
 
     def commits(self) -> list[Commit]:
         """Return what has been committed within the redelivery horizon, oldest first."""
@@ -288,6 +294,8 @@ class Ledger:
     def finish(self, record: Record) -> None:
         """Move the files of a commit to their final names. Needs the lock; safe to repeat.
 
+        What was merged into them is removed after. In between its rows are there twice.
+
         Raises:
             PermanentError: a file is neither where it was staged nor where it belongs.
         """
@@ -295,10 +303,17 @@ class Ledger:
         folders = sorted({posixpath.dirname(file.path) for file in record.files})
         for folder in folders:
             self._stores(folder).make_folder(folder)
+        # Before the first of the new files appears: a job that writes an old one again must not.
+        self.compacted.add(record.removed)
         for store, files in self._by_store(waiting):
             store.rename_all([(file.staged, file.path) for file in files])
         for folder in folders:
             self._stores(folder).sync_folder(folder)
+        for path in record.removed:
+            self.store.remove(path)
+        # Or they come back with the power, when nothing tells any more that they are gone.
+        for folder in sorted({posixpath.dirname(path) for path in record.removed}):
+            self.store.sync_folder(folder)
         for folder in record.staging:
             self._stores(folder).remove_folder(folder)
 
@@ -318,7 +333,8 @@ class Ledger:
             waiting += [file for file in files if file.staged in staged]
             moved = [file for file in files if file.staged not in staged]
             there = store.present([file.path for file in moved])
-            lost += [file for file in moved if file.path not in there]
+            merged = self.compacted.find([file.path for file in moved if file.path not in there])
+            lost += [file for file in moved if file.path not in there | merged]
         if lost:
             raise PermanentError(
                 f"run {record.id} has committed, but {len(lost)} of its files are missing: there "

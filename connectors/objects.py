@@ -20,7 +20,7 @@ from connectors import cloud_storage as cloud
 from connectors import retry
 from connectors.cloud_storage import BYTES, ONCE, SCHEME, AbsentError, Upload, absent
 from connectors.lease import Lease, Seen
-from connectors.store import LOCK_WAIT_S, LocalStore, Lock, Store, is_remote
+from connectors.store import LOCK_WAIT_S, Found, LocalStore, Lock, Store, is_remote
 from transforms.errors import ConfigError, PermanentError
 
 __all__ = ["ObjectStore", "store_of"]
@@ -70,13 +70,16 @@ class ObjectStore:
         folders = {name.removeprefix(prefix).rstrip("/") for name in listed.prefixes}
         return sorted((found | folders) - {""})
 
-    def walk(self, folder: str) -> Iterator[tuple[str, int]]:
-        """Yield the name below the prefix, and the size, of each object."""
+    def walk(self, folder: str) -> Iterator[Found]:
+        """Yield each object below the prefix."""
         bucket, prefix = cloud.prefix(folder)
 
-        def listed() -> list[tuple[str, int]]:
+        def listed() -> list[Found]:
             blobs = cloud.client().list_blobs(bucket, prefix=prefix, **ONCE)
-            return [(blob.name.removeprefix(prefix), blob.size) for blob in blobs]
+            return [
+                Found(blob.name.removeprefix(prefix), blob.size, blob.updated.timestamp())
+                for blob in blobs
+            ]
 
         yield from self._call(folder, listed)
 
@@ -109,7 +112,11 @@ class ObjectStore:
         return self.replace(path, content, 0) is not None or self.read(path) == content
 
     def input(self, path: str) -> Any:
-        """Return the object as an open file of this machine, which goes when it is closed."""
+        """Return the object as an open file of this machine, which goes when it is closed.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
 
         def download() -> None:
@@ -118,9 +125,11 @@ class ObjectStore:
             cloud.blob(path).download_to_file(file, **ONCE)
 
         try:
-            self._call(path, download)
-        except BaseException:
+            self._call(path, download, absent)
+        except BaseException as error:
             file.close()
+            if isinstance(error, AbsentError):
+                raise FileNotFoundError(path) from None
             raise
         file.seek(0)
         return file
@@ -219,7 +228,7 @@ class ObjectStore:
 
     def remove_folder(self, folder: str) -> None:
         """Delete every object below a prefix, and last of all its lock."""
-        names = [name for name, _ in self.walk(folder)]
+        names = [file.name for file in self.walk(folder)]
         self._many(lambda name: self.remove(posixpath.join(folder, name)), names)
 
     def lock(self, folder: str, wait_s: float = LOCK_WAIT_S, holder: str = "") -> Lock | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import posixpath
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -43,7 +43,8 @@ class Record(msgspec.Struct, frozen=True):
     """What is written at the moment of a commit; the lake follows from it.
 
     ``staging`` names the folders to be removed when all files have moved. ``aborted`` says that the
-    run was taken for dead: the record is there so that it can't commit any more.
+    run was taken for dead: the record is there so that it can't commit any more. ``removed`` names
+    files of the lake whose rows are in ``files`` now.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Record(msgspec.Struct, frozen=True):
     staging: list[str]
     version: int = 1
     aborted: bool = False
+    removed: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ class Records:
         files: list[LakeFile],
         messages: Mapping[str, pa.Table],
         staging: list[str],
+        removed: Sequence[str] = (),
     ) -> Record:
         """Write the record: the moment at which the run has committed.
 
@@ -147,7 +150,7 @@ class Records:
             sources.append(SourceRecord(name, len(table), f"{run}-{number}.messages"))
             self._store.write(self._path(sources[-1].file), encode_identities(table))
         now = dt.datetime.now(dt.timezone.utc)
-        record = Record(run, now, dict(counts), files, sources, staging)
+        record = Record(run, now, dict(counts), files, sources, staging, removed=list(removed))
         if not self._store.write_new(self._path(f"{run}.json"), msgspec.json.encode(record)):
             raise TransientError(
                 f"run {run} was taken for dead, because it gave no sign of life for too long "

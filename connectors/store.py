@@ -14,7 +14,7 @@ import os
 import posixpath
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -22,6 +22,7 @@ from transforms.errors import HeadraceError, PermanentError, TransientError
 
 __all__ = [
     "LOCK_WAIT_S",
+    "Found",
     "LocalStore",
     "Lock",
     "Store",
@@ -43,6 +44,14 @@ class Lock(Protocol):
 
     def release(self) -> None:
         """Let others have it."""
+
+
+class Found(NamedTuple):
+    """A file below a folder: its path within it, its size, and when it was written (Unix time)."""
+
+    name: str
+    bytes: int
+    modified_s: float
 
 
 class Store(Protocol):
@@ -73,8 +82,8 @@ class Store(Protocol):
     def input(self, path: str) -> Any:
         """Open a file for Arrow and others to read from; it can seek."""
 
-    def walk(self, folder: str) -> Iterator[tuple[str, int]]:
-        """Yield the path within the folder, and the size, of each file below it."""
+    def walk(self, folder: str) -> Iterator[Found]:
+        """Yield each file below a folder."""
 
     def publish(self, staged: str, path: str, rows: int) -> None:
         """Make a complete file of this machine durable, then visible under its final name.
@@ -193,12 +202,14 @@ class LocalStore:
         """Open a file; Arrow reads from it without holding Python's lock."""
         return pa.OSFile(path, "rb")
 
-    def walk(self, folder: str) -> Iterator[tuple[str, int]]:
-        """Yield the path within the folder, and the size, of each file below it."""
+    def walk(self, folder: str) -> Iterator[Found]:
+        """Yield each file below a folder, but one that goes meanwhile."""
         for parent, _, names in os.walk(folder):
             for name in names:
                 path = posixpath.join(parent, name)
-                yield posixpath.relpath(path, folder), os.path.getsize(path)
+                with contextlib.suppress(FileNotFoundError):
+                    found = os.stat(path)
+                    yield Found(posixpath.relpath(path, folder), found.st_size, found.st_mtime)
 
     def publish(self, staged: str, path: str, rows: int) -> None:
         """Make the file durable, then rename it, over that of an earlier try if there is one."""

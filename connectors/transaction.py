@@ -26,7 +26,7 @@ from connectors.records import Commit, LakeFile, commit_of
 from connectors.store import Lock, write_error
 from transforms.errors import HeadraceError, PermanentError, TransientError
 
-__all__ = ["MANIFEST", "Transaction", "decode_manifest", "encode_manifest"]
+__all__ = ["MANIFEST", "REMOVED", "Transaction", "decode_manifest", "encode_manifest"]
 
 MANIFEST = "manifest.json"
 """Name of the list of a writer's files, in its own staging folder."""
@@ -42,6 +42,10 @@ def encode_manifest(files: Iterable[LakeFile]) -> bytes:
 def decode_manifest(content: bytes) -> list[LakeFile]:
     """Return the files that a manifest lists."""
     return msgspec.json.decode(content, type=list[LakeFile])
+
+
+REMOVED = "removed.json"
+"""Name of the list of files that a compaction has merged into those of its manifest."""
 
 
 class Transaction:
@@ -106,8 +110,9 @@ class Transaction:
                 return Commit(self.run, dt.datetime.now(dt.timezone.utc), dict(counts), (), {})
             with self._primary.locked(self.run):
                 self._refuse_messages_of_others(covered)
+                removed = self._removed_files()
                 record = self._primary.records.append(
-                    self.run, counts, files, covered, self._folders()
+                    self.run, counts, files, covered, self._folders(), removed
                 )
                 self._primary.finish(record)
         except OSError as error:
@@ -129,6 +134,24 @@ class Transaction:
         for file in files:
             ledger.store.sync(file.staged)
         return files
+
+    def _removed_files(self) -> list[str]:
+        """Return the files that were merged into ours, if all of them are still there."""
+        lists = [
+            ledger.store.read(posixpath.join(folder, REMOVED))
+            for ledger, folder in self._stages
+            if ledger is self._primary and ledger.store.exists(posixpath.join(folder, REMOVED))
+        ]
+        removed = [
+            path for content in lists for path in msgspec.json.decode(content, type=list[str])
+        ]
+        gone = set(removed) - self._primary.store.present(removed)
+        if gone:
+            raise TransientError(
+                f"{len(gone)} files that this run has merged into others are gone, for example "
+                f"{min(gone)}: another compaction was quicker. Nothing has changed: run again."
+            )
+        return removed
 
     def _refuse_messages_of_others(self, messages: Mapping[str, pa.Table]) -> None:
         others = sorted(set(self._primary.records.runs()) - set(self._known))

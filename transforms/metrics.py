@@ -81,6 +81,8 @@ APPEND_REQUESTS = Counter("append_requests", "requests", "of rows, answered by B
 FAILURES_WRITTEN = Counter("failures_written", "rows", "dead letters written by a sink")
 FILES_WRITTEN = Counter("files_written", "files", "written to the lake")
 BYTES_WRITTEN = Counter("bytes_written", "bytes", "size of the files written to the lake")
+FILES_MERGED = Counter("files_merged", "files", "of the lake that became part of a larger one")
+ROWS_MERGED = Counter("rows_merged", "rows", "in files that were merged")
 BACKLOG = Gauge("backlog", "messages", "waiting in the subscription, as it last told")
 
 TABLE: tuple[Metric, ...] = tuple(

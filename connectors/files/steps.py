@@ -82,7 +82,8 @@ class _WriteFiles(beam.DoFn):
         self._target = target
 
     def setup(self) -> None:
-        self._store = store_of(self._target.root)
+        self._ledger = Ledger(self._target.root)
+        self._store = self._ledger.store
         self._closing = contextlib.ExitStack()
         if self._target.folder is None:
             self._folder = self._closing.enter_context(own_folder(self._target))
@@ -131,10 +132,19 @@ class WritePanes(_WriteFiles):
                 self._add(writer, named, name, batch)
             files = _renamed(writer.finish(), parts, target.files.suffix)
             if target.folder is None:
-                for file in files:
-                    self._store.publish(file.staged, file.path, file.rows)
+                files = self._published(files)
         target.count(files)
         yield from files
+
+    def _published(self, files: list[LakeFile]) -> list[LakeFile]:
+        """Publish files, but those whose rows are there: they were published, then merged."""
+        merged = self._ledger.compacted.find([file.path for file in files])
+        for file in files:
+            if file.path in merged:
+                store_of(file.staged).remove(file.staged)
+            else:
+                self._store.publish(file.staged, file.path, file.rows)
+        return [file for file in files if file.path not in merged]
 
 
 class WriteBundle(_WriteFiles):

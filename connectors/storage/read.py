@@ -48,9 +48,9 @@ def archive_files(path: str) -> list[ArchiveFile]:
     store = store_of(path)
     root = path.rstrip("/")
     files = [
-        ArchiveFile(posixpath.join(root, name), size)
-        for name, size in store.walk(root)
-        if _reader(name) and not any(part[0] in "._" for part in name.split("/"))
+        ArchiveFile(posixpath.join(root, file.name), file.bytes)
+        for file in store.walk(root)
+        if _reader(file.name) and not any(part[0] in "._" for part in file.name.split("/"))
     ]
     if not files:
         raise ConfigError(

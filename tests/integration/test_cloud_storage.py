@@ -28,7 +28,7 @@ QUICK = retry.Backoff(first_s=0.02, limit_s=0.2, patience_s=20.0)
 
 
 def names(root: str) -> list[str]:
-    return sorted(name for name, _ in ObjectStore().walk(root))
+    return sorted(file.name for file in ObjectStore().walk(root))
 
 
 def stage(folder: str, root: str, run: str) -> LakeFile:

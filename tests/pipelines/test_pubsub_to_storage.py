@@ -69,7 +69,8 @@ def run(output: str, dead: Path, *more: str) -> int:
 
 
 def names(root: str) -> list[str]:
-    return sorted(name for name, _ in store_of(root).walk(root) if not name.startswith("_lake-"))
+    found = [file.name for file in store_of(root).walk(root)]
+    return sorted(name for name in found if not name.startswith("_lake-"))
 
 
 def json_rows(root: str) -> list[dict[str, Any]]:

@@ -50,7 +50,8 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def names(root: str) -> list[str]:
-    return sorted(name for name, _ in store_of(root).walk(root) if not name.startswith("_lake-"))
+    found = [file.name for file in store_of(root).walk(root)]
+    return sorted(name for name in found if not name.startswith("_lake-"))
 
 
 def content(root: str, name: str) -> bytes:
