@@ -126,18 +126,23 @@ def storage_code(status: Any) -> str:
 class LocalBigQuery:
     """``python -m connectors.bigquery_local`` on fixed ports, through any number of deaths."""
 
-    def __init__(self, data_dir: Path, *more: str) -> None:
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        self._environment = environment
         self.port, self.rest_port = free_port(), free_port()
         self._arguments: Sequence[str] = (
             "--port", str(self.port), "--rest_port", str(self.rest_port),
-            "--data_dir", str(data_dir), "--project", PROJECT, *more,
+            "--data_dir", str(data_dir), "--project", PROJECT,
         )  # fmt: skip
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Clients:
         """Start it, wait until it is ready, and return clients of it."""
         self._process = python(
-            "-m", "connectors.bigquery_local", *self._arguments, stdout=subprocess.PIPE
+            "-m",
+            "connectors.bigquery_local",
+            *self._arguments,
+            environment=self._environment,
+            stdout=subprocess.PIPE,
         )
         assert self._process.stdout is not None
         ready = self._process.stdout.readline()

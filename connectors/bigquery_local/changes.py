@@ -112,15 +112,19 @@ def apply(store: Store, table: Table, matched: Matched, rows: pa.Table, entity: 
     keys = [json.dumps(list(key.values()), default=_plain) for key in keyed.to_pylist()]
     sequences = [sortable(text) for text in matched.sequences or [None] * len(keys)]
     best = winners(keys, types, sequences, store.sequences(table.uid, keys))
-    store.delete_keys(table.name, keyed.take([winner.row for winner in best.values()]))
+    store.delete_keys(table.name, _taken(keyed, [winner.row for winner in best.values()]))
     upserts = [winner.row for winner in best.values() if not winner.delete]
-    store.insert(table.name, rows.take(upserts))
+    store.insert(table.name, _taken(rows, upserts))
     store.save_sequences(table.uid, {key: winner.sequence for key, winner in best.items()})
 
 
 def _exact(key: Sequence[str], names: Sequence[str]) -> list[str]:
     exact = {name.lower(): name for name in names}
     return [exact[name.lower()] for name in key]
+
+
+def _taken(rows: pa.Table, at: Sequence[int]) -> pa.Table:
+    return rows.take(pa.array(at, pa.int64()))
 
 
 def _plain(value: Any) -> str:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from connectors.bigquery_local import dialect, limits
 from connectors.bigquery_local.catalog import Catalog
 from connectors.bigquery_local.errors import Code, Refusal
@@ -93,7 +95,7 @@ class _Rows:
                 for field in table.schema
                 if field.default
             }
-            taken = rows.take(fresh)
+            taken = rows.take(pa.array(fresh, pa.int64()))
             filled = self._state.store.fill(taken, defaults, table.schema) if defaults else taken
             self._state.store.insert(name, filled)
         # Only now: had the rows not been written, their repetition must be.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -19,6 +20,11 @@ __all__ = ["Store", "quoted"]
 FILE = "bigquery.duckdb"
 """Name of the file in the data directory."""
 
+_SETTINGS = """
+SET GLOBAL TimeZone = 'UTC';
+SET GLOBAL python_enable_replacements = false;  -- a table's name is never that of a Python variable
+SET enable_external_access = false;      -- nor does a query read files
+"""
 _OWN = """
 CREATE SCHEMA IF NOT EXISTS _server;
 CREATE TABLE IF NOT EXISTS _server.records (kind VARCHAR, name VARCHAR, body VARCHAR);
@@ -48,13 +54,16 @@ class Store:
     def __init__(self, directory: Path | None, project: str) -> None:
         self._project = project
         self._depth = 0
+        self._lock = _locked(directory) if directory else None
         self._base = _open(directory)
-        self._base.execute("SET TimeZone = 'UTC'")
+        self._base.execute(_SETTINGS)
         self._base.execute(_OWN)
 
     def close(self) -> None:
         """Write everything to the file and close it."""
         self._base.close()
+        if self._lock:
+            self._lock.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -230,9 +239,7 @@ class Store:
 
     def cursor(self) -> Any:
         """Return a connection of its own for reading; the caller closes it."""
-        cursor = self._base.cursor()
-        cursor.execute("SET TimeZone = 'UTC'")
-        return cursor
+        return self._base.cursor()
 
     @contextmanager
     def _registered(self, rows: pa.RecordBatch | pa.Table) -> Iterator[None]:
@@ -247,6 +254,18 @@ class Store:
 _HOLD = '"_no_column_yet"'
 
 
+def _locked(directory: Path) -> IO[str]:
+    """Return the open file whose lock keeps others away; DuckDB lets its own process in twice."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise StoreInUse(f"{directory} can't be opened: another server has it open.") from None
+    return lock
+
+
 def _open(directory: Path | None) -> Any:
     try:
         import duckdb  # noqa: PLC0415 - an extra: the sentence below is for those without it
@@ -257,7 +276,6 @@ def _open(directory: Path | None) -> Any:
         ) from None
     if directory is None:
         return duckdb.connect(":memory:")
-    directory.mkdir(parents=True, exist_ok=True)
     try:
         return duckdb.connect(str(directory / FILE))
     except duckdb.IOException as error:
