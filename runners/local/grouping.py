@@ -7,8 +7,6 @@ larger than memory and survives; values are never decoded.
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import Struct
-from typing import Any
 
 from apache_beam.coders import WindowedValueCoder
 from apache_beam.transforms.core import Windowing
@@ -18,22 +16,18 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import PaneInfoTiming
 
 from runners.local.arrivals import Arrivals, Arrived, Element, by_window
-from runners.local.expiry import EVENT_TIME, PROCESSING_TIME
-from runners.local.group import Group, Values, decode_group, encode_group
-from runners.local.merging import Merger
+from runners.local.group import Group, Values
+from runners.local.groups import Groups
+from runners.local.merging import Merger, target
 from runners.local.panes import Panes, values_of
 from runners.local.store import Chunk, Store, Timer
 from runners.local.triggering import Moment, Trigger
-from runners.local.windows import OutputTime, Window, Windows, whole_millis
+from runners.local.windows import OutputTime, Window, Windows
 
 __all__ = ["Grouping", "values_of"]
 
 _MIN_US = int(MIN_TIMESTAMP.micros)
-_DUE_ROWS = 1_000
 _CHUNKS_MAX = 64
-_REMEMBERED_MAX = 10_000
-
-_length_code = Struct(">I")
 
 
 class Grouping:
@@ -74,17 +68,13 @@ class Grouping:
         batch: bool = False,
     ) -> None:
         self.dropped = 0
-        self._store, self._now, self._batch = store, now, batch
-        self._owner, self._clock_owner = f"group:{name}", f"clock:{name}"
+        self._now, self._batch = now, batch
         self._trigger, self._moment = Trigger(windowing.triggerfn), Moment()
         self._windows = Windows(windowing, input_coder.window_coder)
         self._output_time = OutputTime(windowing)
         self._panes = Panes(output_coder.window_coder)
         self._values = Values(store, name)
         self._arrivals = Arrivals(input_coder, self._windows)
-        # Groups by slot, or where windows merge, all groups of a key by its prefix.
-        self._cache: dict[bytes, Any] = {}
-        self._touched = 0
         self._merger = None
         if windowing.windowfn.is_merging():
             self._merger = Merger(
@@ -99,6 +89,10 @@ class Grouping:
         expires_with_input = batch or isinstance(windowing.windowfn, GlobalWindows)
         self._expires_on_time = expires_with_input or not windowing.allowed_lateness.micros
         self._awaits_clock = self._trigger.uses_clock and not batch
+        self._groups = Groups(
+            store, name, self._windows, self._trigger,
+            merges=self._merger is not None, awaits_clock=self._awaits_clock,
+        )  # fmt: skip
 
     def add(self, data: bytes, watermark_us: int) -> None:
         """Add windowed pairs, encoded, nested, back to back; this may fire panes.
@@ -115,10 +109,10 @@ class Grouping:
                 self._add_merging(self._merger, key, elements)
                 continue
             for arrived in by_window(elements):
-                slot = _slot(key, arrived.window)
-                group = self._load(slot) or Group(self._trigger.blank())
+                slot = self._groups.slot(key, arrived.window)
+                group = self._groups.load(slot) or Group(self._trigger.blank())
                 self._add_arrived(key, group, arrived)
-                self._save(slot, arrived.window, group)
+                self._groups.save(slot, arrived.window, group)
 
     def advance(self, watermark_us: int, now_us: int) -> bool:
         """Fire what is due by the watermark and by the processing time, each in order of time.
@@ -128,7 +122,11 @@ class Grouping:
             `hold_us` holds the watermark for those that are not fired.
         """
         self._set_moment(watermark_us, now_us)
-        return self._advance_watermark() or (self._awaits_clock and self._advance_clock())
+        groups, now_us = self._groups, self._moment.now_us
+        return self._each(lambda: groups.due(watermark_us), self._watermark_reached) or (
+            self._awaits_clock
+            and self._each(lambda: groups.due_by_clock(now_us), self._time_reached)
+        )
 
     def take(self) -> list[Chunk]:
         """Return the panes that were fired since, in order.
@@ -140,18 +138,16 @@ class Grouping:
 
     def hold_us(self) -> int | None:
         """Return the earliest watermark that a pane to come holds back."""
-        return self._store.earliest_hold_us(self._owner)
+        return self._groups.hold_us()
 
     def next_time_us(self) -> int | None:
         """Return the next processing time at which ``advance`` has something to do."""
-        if not self._awaits_clock:
-            return None
-        return self._store.next_timer_us(self._clock_owner, PROCESSING_TIME)
+        return self._groups.next_time_us()
 
     def reload(self) -> None:
         """Forget everything that is not in the store, after a rollback."""
         self.dropped = 0
-        self._cache.clear()
+        self._groups.forget()
         self._panes.drop()
 
     # --- elements -----------------------------------------------------------------------------
@@ -162,27 +158,24 @@ class Grouping:
 
     def _add_merging(self, merger: Merger, key: bytes, elements: list[Element]) -> None:
         """Add elements of one key whose windows may merge."""
-        groups = self._load_key(key)
+        groups = self._groups.of_key(key)
         before = set(groups)
         away = merger.merge(groups, [window.beam for window, _, _ in elements])
         for beam in before.difference(groups):
-            self._remove(_slot(key, self._windows.of(beam)))
+            self._groups.remove(key, self._windows.of(beam))
         changed = {beam for beam in away.values() if beam in groups}
-        for arrived in by_window([(self._target(away, e[0]), *e[1:]) for e in elements]):
+        merged = [
+            (self._windows.of(target(away, window.beam)), time_us, value)
+            for window, time_us, value in elements
+        ]
+        for arrived in by_window(merged):
             beam = arrived.window.beam
             group = groups.setdefault(beam, Group(self._trigger.blank()))
             self._add_arrived(key, group, arrived)
             changed.add(beam)
         for beam in changed:
             window = self._windows.of(beam)
-            self._save(_slot(key, window), window, groups[beam])
-
-    def _target(self, away: dict[Any, Any], window: Window) -> Window:
-        """Return the window that has taken in this one."""
-        beam = window.beam
-        while beam in away:
-            beam = away[beam]
-        return self._windows.of(beam)
+            self._groups.save(self._groups.slot(key, window), window, groups[beam])
 
     def _add_arrived(self, key: bytes, group: Group, arrived: Arrived) -> None:
         """Add elements of one key and window, and fire if the trigger says so."""
@@ -210,19 +203,19 @@ class Grouping:
 
     # --- time ---------------------------------------------------------------------------------
 
-    def _advance_watermark(self) -> bool:
-        until_us = self._moment.watermark_us
-        while timers := self._store.due_timers(self._owner, EVENT_TIME, until_us, _DUE_ROWS):
+    def _each(self, due: Callable[[], list[Timer]], reached: Callable[[Timer], None]) -> bool:
+        """Do what is due until nothing is; return whether more is, for there are many panes."""
+        while timers := due():
             self._windows.trim()
             for timer in timers:
                 if self._panes.chunks >= _CHUNKS_MAX:
                     return True
-                self._watermark_reached(timer)
+                reached(timer)
         return False
 
     def _watermark_reached(self, timer: Timer) -> None:
         """Fire the pane of the end of the window, and the last one when the window expires."""
-        group, (key, window) = self._known(timer), self._split(timer.slot)
+        group, (key, window) = self._groups.of_timer(timer), self._groups.split(timer.slot)
         watermark_us = self._moment.watermark_us
         if self._batch and group.unfired and not group.closed:
             # First as if the elements had just come, before the watermark unless they are late.
@@ -236,28 +229,15 @@ class Grouping:
         if watermark_us >= window.expiry_us:
             self._expire(key, window, group)
         else:
-            self._save(timer.slot, window, group)
+            self._groups.save(timer.slot, window, group)
 
-    def _advance_clock(self) -> bool:
-        until_us = self._moment.now_us
-        owner = self._clock_owner
-        while timers := self._store.due_timers(owner, PROCESSING_TIME, until_us, _DUE_ROWS):
-            self._windows.trim()
-            for timer in timers:
-                if self._panes.chunks >= _CHUNKS_MAX:
-                    return True
-                self._time_reached(timer.slot)
-        return False
-
-    def _time_reached(self, slot: bytes) -> None:
+    def _time_reached(self, timer: Timer) -> None:
         """Fire the pane that waited for a processing time."""
-        key, window = self._split(slot)
-        group = self._load_key(key).get(window.beam) if self._merger else self._load(slot)
-        if group is None:
-            raise LookupError(f"{self._clock_owner} has a timer of {window.beam}, which is unknown")
+        slot = timer.slot
+        group, (key, window) = self._groups.of_clock(slot), self._groups.split(slot)
         self._trigger.time_reached(group.trigger, self._moment.now_us)
         self._fire_if_due(key, window, group, on_time=False)
-        self._save(slot, window, group)
+        self._groups.save(slot, window, group)
 
     def _fire_if_due(self, key: bytes, window: Window, group: Group, *, on_time: bool) -> None:
         """Fire a pane if the trigger says so."""
@@ -273,10 +253,7 @@ class Grouping:
         else:
             self.dropped += group.unfired
         self._values.drop(group)
-        slot = _slot(key, window)
-        if self._merger and (groups := self._cache.get(_prefix(key))):
-            groups.pop(window.beam, None)
-        self._remove(slot)
+        self._groups.remove(key, window)
 
     def _is_owed(self, window: Window, group: Group) -> bool:
         """Tell whether what waits is fired as the window expires.
@@ -333,105 +310,3 @@ class Grouping:
             timing = PaneInfoTiming.EARLY
             closing_index = closing_index or -1
         return index == 0, finished or self._is_default, timing, index, closing_index
-
-    # --- the store ----------------------------------------------------------------------------
-
-    def _split(self, slot: bytes) -> tuple[bytes, Window]:
-        (size,) = _length_code.unpack_from(slot)
-        return slot[4 : 4 + size], self._windows.decode(slot[4 + size :])
-
-    def _load(self, slot: bytes) -> Group | None:
-        group = self._cache.get(slot)
-        if group is None:
-            timer = self._store.timer(self._owner, slot)
-            if timer is not None:
-                group = decode_group(timer.data)
-        return group
-
-    def _known(self, timer: Timer) -> Group:
-        """Return the group of a timer."""
-        if self._merger:
-            key, window = self._split(timer.slot)
-            groups = self._cache.get(_prefix(key))
-            group = groups and groups.get(window.beam)
-        else:
-            group = self._cache.get(timer.slot)
-        return group or decode_group(timer.data)
-
-    def _load_key(self, key: bytes) -> dict[Any, Group]:
-        """Return all groups of a key by window."""
-        prefix = _prefix(key)
-        groups = self._cache.get(prefix)
-        if groups is None:
-            groups = {
-                self._split(timer.slot)[1].beam: decode_group(timer.data)
-                for timer in self._store.timers(self._owner, prefix)
-            }
-            self._trim(len(groups))
-            self._cache[prefix] = groups
-        return groups
-
-    def _trim(self, touched: int) -> None:
-        """Forget what is remembered every so often: reading it again then costs little."""
-        self._touched += touched
-        if self._touched > _REMEMBERED_MAX:
-            self._touched = 0
-            self._cache.clear()
-
-    def _save(self, slot: bytes, window: Window, group: Group) -> None:
-        """Write a group to the store."""
-        fire_us, clock_us = window.expiry_us, None
-        if not group.closed:
-            if self._trigger.awaits_end(group.trigger):
-                fire_us = min(fire_us, window.end_us)
-            if self._awaits_clock:
-                clock_us = self._trigger.awaits_us(group.trigger)
-        if clock_us != group.clock_us:
-            group.clock_us = clock_us
-            self._save_clock(slot, clock_us)
-        self._trim(1)
-        if not self._merger:
-            self._cache[slot] = group
-        self._store.set_timer(
-            self._owner,
-            slot,
-            domain=EVENT_TIME,
-            fire_us=fire_us,
-            hold_us=_hold_us(group),
-            data=encode_group(group),
-        )
-
-    def _save_clock(self, slot: bytes, clock_us: int | None) -> None:
-        if clock_us is None:
-            self._store.clear_timer(self._clock_owner, slot)
-        else:
-            self._store.set_timer(
-                self._clock_owner,
-                slot,
-                domain=PROCESSING_TIME,
-                fire_us=clock_us,
-                hold_us=None,
-                data=b"",
-            )
-
-    def _remove(self, slot: bytes) -> None:
-        self._cache.pop(slot, None)
-        self._store.clear_timer(self._owner, slot)
-        if self._trigger.uses_clock:
-            self._store.clear_timer(self._clock_owner, slot)
-
-
-def _hold_us(group: Group) -> int | None:
-    """Return the watermark that a group holds: the pane to come is not behind it."""
-    if group.holds and group.output_us is not None:
-        return whole_millis(group.output_us) - 1
-    return None
-
-
-def _prefix(key: bytes) -> bytes:
-    """Return what the slots of a key, and of no other, begin with."""
-    return _length_code.pack(len(key)) + key
-
-
-def _slot(key: bytes, window: Window) -> bytes:
-    return _length_code.pack(len(key)) + key + window.code

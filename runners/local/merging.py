@@ -11,7 +11,7 @@ from runners.local.group import Group, Values
 from runners.local.triggering import Trigger
 from runners.local.windows import OutputTime
 
-__all__ = ["Merger"]
+__all__ = ["Merger", "target"]
 
 
 class Merger:
@@ -87,3 +87,10 @@ class _Context(WindowFn.MergeContext):
         windows = list(to_be_merged)
         self._away.update((window, merge_result) for window in windows if window != merge_result)
         self._merger.merge_groups(self._groups, windows, merge_result)
+
+
+def target(away: dict[Any, Any], window: Any) -> Any:
+    """Return the window that has taken in this one, by what ``Merger.merge`` has returned."""
+    while window in away:
+        window = away[window]
+    return window

@@ -262,7 +262,7 @@ def test_what_no_trigger_fires_comes_when_the_window_expires(feed: Make) -> None
     counting = feed(FixedWindows(10), Repeatedly(AfterCount(3)), DISCARDING)
     counting.add(("a", 1, 1))
     never = feed(FixedWindows(10), _Never(), DISCARDING)
-    never.grouping._owner = "group:other"
+    never.grouping._groups._owner = "group:other"
     never.add(("a", 2, 1))
     for waiting in (counting, never):
         (pane,) = waiting.watermark(10)
@@ -298,7 +298,7 @@ def test_pane_that_waits_for_a_time_comes_with_the_end_of_its_window(feed: Make)
     assert values(delayed.watermark(10)) == [(1, 2)]
     assert not delayed.rows()
     both = feed(FixedWindows(10), AfterAll(AfterCount(2), AfterProcessingTime(60)), DISCARDING)
-    both.grouping._owner = "group:other"
+    both.grouping._groups._owner = "group:other"
     both.add(("a", 1, 1), ("b", 2, 1), ("b", 3, 1))
     assert values(both.watermark(10)) == [(2, 3)]
     assert both.grouping.dropped == 1
