@@ -62,6 +62,7 @@ class Expiry:
     def __init__(self, store: Store, scopes: Mapping[str, Scope]) -> None:
         self._store, self._scopes = store, scopes
         self._known: set[tuple[str, bytes]] = set()
+        self._bounds: dict[tuple[str, bytes], tuple[int, int]] = {}
 
     def reload(self) -> None:
         """Forget what was remembered of the store, after a rollback."""
@@ -72,6 +73,29 @@ class Expiry:
         if isinstance(window, bytes):
             return window
         return bytes(self._scopes[transform_id].window_coder_impl.encode(window))
+
+    def held_us(self, transform_id: str, window: bytes, time_us: int) -> int:
+        """Return where a timer holds the watermark that gives out elements in a window at a time.
+
+        Timers are set for the end of a window, which is not in it any more: what they give is to
+        be in time all the same. No timer is so late that what it gives would be dropped.
+        """
+        last_us, dropped_us = self._bounds_us(transform_id, window)
+        return min(time_us, last_us if time_us == last_us + 1 else dropped_us - 1)
+
+    def _bounds_us(self, transform_id: str, window: bytes) -> tuple[int, int]:
+        """Return the last timestamp of a window, and the watermark behind which it is closed."""
+        if transform_id not in self._scopes:
+            return MAX_US, MAX_US + 1
+        bounds = self._bounds.get((transform_id, window))
+        if bounds is None:
+            if len(self._bounds) >= _KNOWN_MAX:
+                self._bounds.clear()
+            scope = self._scopes[transform_id]
+            decoded = scope.window_coder_impl.decode(window)
+            bounds = int(decoded.max_timestamp().micros), expiry_us(decoded, scope.lateness_us)
+            self._bounds[transform_id, window] = bounds
+        return bounds
 
     def touch(self, transform_id: str, window: bytes) -> None:
         """See to it that the window expires."""

@@ -140,7 +140,7 @@ class UserTimers:
             slot,
             domain=domain,
             fire_us=timer.fire_timestamp.micros,
-            hold_us=timer.hold_timestamp.micros,
+            hold_us=self._expiry.held_us(transform_id, window, timer.hold_timestamp.micros),
             data=data,
         )
         self._expiry.touch(transform_id, window)

@@ -19,8 +19,10 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.window import (
     FixedWindows,
     GlobalWindow,
+    GlobalWindows,
     Sessions,
     TimestampedValue,
+    WindowFn,
 )
 from apache_beam.utils.timestamp import Duration, Timestamp
 
@@ -685,3 +687,18 @@ def test_next_start_finds_state_and_timers(tmp_path: Path) -> None:
     assert not out.exists()
     run()
     assert out.read_text() == "('a', 10)"
+
+
+@pytest.mark.parametrize("window", [FixedWindows(10), GlobalWindows()])
+def test_what_a_timer_gives_at_the_end_of_its_window_is_in_time(window: WindowFn) -> None:
+    """A GroupByKey of the same window waits for the rest of a batch, which comes at its end."""
+    with Pipeline(runner=LocalRunner()) as pipeline:
+        batches = (
+            pipeline
+            | beam.Create([TimestampedValue(("k", n), n) for n in range(5)]).with_output_types(KV)
+            | beam.WindowInto(window)
+            | beam.GroupIntoBatches(3)
+            | beam.MapTuple(lambda key, batch: (key, len(batch))).with_output_types(KV)
+            | beam.GroupByKey()
+        )
+        assert_that(batches, equal_to([("k", [3, 2])]))

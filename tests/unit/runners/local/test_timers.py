@@ -264,7 +264,7 @@ def test_times_at_the_ends_of_time(timers: UserTimers) -> None:
     assert timers.hold_us("g") == MIN_TIMESTAMP.micros
     (first,) = due(timers, 0, step="g")
     assert first[1][0].dynamic_timer_tag == "min"
-    assert timers.hold_us("g") == MAX_US
+    assert timers.hold_us("g") == GlobalWindow().max_timestamp().micros
     assert timers.take_due(["g"], MAX_US - 1, 0, 10) == {}
     assert list(timers.take_due(["g"], MAX_US, 0, 10)) == [("g", "event")]
 
@@ -282,6 +282,28 @@ def test_timers_hold_the_watermark(timers: UserTimers) -> None:
     assert timers.hold_us("t") == 30 * S
     record(timers, "t", "event", timer(None))
     assert timers.hold_us("t") is None
+
+
+@pytest.mark.parametrize(
+    ("lateness_s", "fire_s", "hold_us"),
+    [
+        (0, 59, 59 * S),
+        (0, 60, 60 * S - 1),
+        (0, 75, 60 * S - 1),
+        (30, 60, 60 * S - 1),
+        (30, 75, 75 * S),
+        (30, 90, 90 * S - 1),
+        (30, 200, 90 * S - 1),
+    ],
+)
+def test_what_a_timer_gives_is_not_late(
+    store: Store, lateness_s: int, fire_s: int, hold_us: int
+) -> None:
+    """One for the end of the window holds what lies in it, and none holds what is dropped."""
+    scopes = {"t": Scope(FIXED.get_impl(), lateness_us=lateness_s * S)}
+    timers = UserTimers(store, FAMILIES, Expiry(store, scopes))
+    record(timers, "t", "event", timer(fire_s))
+    assert timers.hold_us("t") == hold_us
 
 
 def test_timers_survive_a_restart_and_not_a_rollback(tmp_path: Path) -> None:
