@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from apache_beam.utils.timestamp import Timestamp
 
 from transforms.batch import Batch
 from transforms.message import MESSAGE_SCHEMA, message_column
 
-__all__ = ["FAILURE_SCHEMA", "SCHEMA_VERSION", "failures", "stamp"]
+__all__ = ["FAILED_AT", "FAILURE_SCHEMA", "SCHEMA_VERSION", "failed_at", "failures", "stamp"]
 
 SCHEMA_VERSION = 1
 FAILED_AT = pa.timestamp("us", tz="UTC")
@@ -67,3 +68,9 @@ def stamp(dead: Batch, pipeline: str, now: dt.datetime) -> Batch:
     names = pc.fill_null(dead.column("pipeline"), pipeline)
     times = pc.fill_null(dead.column("failed_at"), pa.scalar(now, FAILED_AT))
     return dead.with_column("pipeline", names).with_column("failed_at", times)
+
+
+def failed_at(dead: Batch) -> Timestamp:
+    """Return the time of the first failure; 1970 if none is known."""
+    micros = pc.min(dead.column("failed_at")).cast(pa.int64()).as_py()
+    return Timestamp(micros=micros or 0)

@@ -10,19 +10,18 @@ from typing import NamedTuple, TypeAlias
 
 import apache_beam as beam
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.transforms.window import TimestampedValue
-from apache_beam.utils.timestamp import Timestamp
 
 from connectors import pubsub
 from connectors.dead_letter.envelope import from_messages
+from connectors.dead_letter.table import ReadTable, check_table
 from connectors.dead_letter.target import Folder, Table, Topic, target
 from connectors.objects import store_of
 from connectors.pubsub.names import check_subscription
 from transforms.batch import Batch
 from transforms.errors import ConfigError, PermanentError
-from transforms.failure import FAILURE_SCHEMA
+from transforms.failure import FAILURE_SCHEMA, failed_at
 from transforms.metrics import DEAD_LETTERS, MESSAGES_READ
 
 __all__ = ["Kept", "Open", "Read", "ReadFile", "Source", "Subscription", "files", "source"]
@@ -97,18 +96,21 @@ class Read(beam.PTransform):
             case Folder(path):
                 found = begin | "Files" >> beam.Create(files(path), reshuffle=False)
                 read = found | "Read" >> beam.ParDo(ReadFile()).with_output_types(Batch)
-                nothing = begin | "Nothing" >> beam.Create([]).with_output_types(Batch)
-                return Kept(read, nothing)
+                return Kept(read, _nothing(begin))
             case Subscription(name):
                 messages = begin | "Read" >> pubsub.Read(subscription=name)
                 opened = beam.ParDo(Open()).with_output_types(Batch, dead=Batch)
                 outputs = messages | "Open" >> opened.with_outputs("dead", main="ok")
                 return Kept(outputs.ok, outputs.dead)
             case Table():
-                raise ConfigError(
-                    "dead letters", str(self._source), "is a table, which can't be read yet",
-                    "Export it to Parquet, or give a folder or a subscription",
-                )  # fmt: skip
+                check_table(self._source)
+                found = begin | "Table" >> beam.Create([self._source], reshuffle=False)
+                read = found | "Read" >> beam.ParDo(ReadTable()).with_output_types(Batch)
+                return Kept(read, _nothing(begin))
+
+
+def _nothing(begin: beam.pvalue.PBegin) -> beam.PCollection[Batch]:
+    return begin | "Nothing" >> beam.Create([]).with_output_types(Batch)
 
 
 def files(path: str) -> list[str]:
@@ -144,7 +146,7 @@ class ReadFile(beam.DoFn):
                 for rows in pq.ParquetFile(file).iter_batches(ROWS_MAX):
                     batch = _failures(rows, path)
                     MESSAGES_READ.inc(len(batch))
-                    yield TimestampedValue(batch, _time(batch))
+                    yield TimestampedValue(batch, failed_at(batch))
             except (pa.ArrowInvalid, EOFError) as error:
                 raise PermanentError(
                     f"{path}: is damaged, or no Parquet file ({error}). Restore it, or move it out "
@@ -161,11 +163,6 @@ def _failures(rows: pa.RecordBatch, path: str) -> Batch:
         )
     columns = [rows.column(field.name).cast(field.type) for field in FAILURE_SCHEMA]
     return Batch(pa.RecordBatch.from_arrays(columns, schema=FAILURE_SCHEMA))
-
-
-def _time(failures: Batch) -> Timestamp:
-    micros = pc.min(failures.column("failed_at")).cast(pa.int64()).as_py()
-    return Timestamp(micros=micros or 0)
 
 
 class Open(beam.DoFn):

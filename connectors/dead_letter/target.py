@@ -41,9 +41,9 @@ class Table:
     table: str
 
     @property
-    def path(self) -> str:
-        """The name as BigQuery's API has it."""
-        return f"projects/{self.project}/datasets/{self.dataset}/tables/{self.table}"
+    def dotted(self) -> str:
+        """The name as SQL has it."""
+        return f"{self.project}.{self.dataset}.{self.table}"
 
     def __str__(self) -> str:
         return f"{self.project}:{self.dataset}.{self.table}"

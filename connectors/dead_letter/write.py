@@ -7,15 +7,16 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 
-from connectors import lake, pubsub
+from connectors import bigquery, lake, pubsub
 from connectors.dead_letter.envelope import to_messages
 from connectors.dead_letter.stamp import Stamp
+from connectors.dead_letter.table import write_table
 from connectors.dead_letter.target import Folder, Table, Target, Topic
 from transforms.batch import Batch
-from transforms.errors import ConfigError, PermanentError
+from transforms.errors import PermanentError
 from transforms.metrics import FAILURES_WRITTEN
 
-__all__ = ["Refuse", "ToMessages", "Write"]
+__all__ = ["Count", "Refuse", "ToMessages", "Write"]
 
 EVERY_S = 10.0
 """Of a folder, on a runner without end: the failures of so many seconds share a file."""
@@ -33,6 +34,8 @@ class Write(beam.PTransform):
         Folder: those of ``lake.Write``: each failure once.
         Topic: those of ``pubsub.Write``: at least once. A record that is larger than the 10 MB of
         a message, compressed, stops the pipeline: no part of it is left out. A folder takes it.
+        Table: those of ``bigquery.Write``, at least once; it is made if it is missing, by the day
+        of the failure. A record of more than 10 MB stops the pipeline.
 
     Args:
         target: a folder, a topic or a table; see ``target``.
@@ -59,17 +62,17 @@ class Write(beam.PTransform):
             case Topic(name):
                 _to_topic(dead, name)
             case Table():
-                raise ConfigError(
-                    "dead letter", str(self._target), "is a table, which is not supported yet",
-                    "Give a topic or a folder",
-                )  # fmt: skip
+                _count(dead | "Append" >> write_table(self._target), str(self._target))
 
 
 def _to_topic(dead: beam.PCollection[Batch], name: str) -> None:
     messages = dead | "Messages" >> beam.ParDo(ToMessages()).with_output_types(Batch)
-    published = messages | "Publish" >> pubsub.Write(name, step="dead_letter.Write")
-    published.ok | "Count" >> beam.Map(_count)
-    published.dead | "Refuse" >> beam.ParDo(Refuse(name))
+    _count(messages | "Publish" >> pubsub.Write(name, step="dead_letter.Write"), name)
+
+
+def _count(written: pubsub.Written | bigquery.Written, target: str) -> None:
+    written.ok | "Count" >> beam.ParDo(Count())
+    written.dead | "Refuse" >> beam.ParDo(Refuse(target))
 
 
 class ToMessages(beam.DoFn):
@@ -100,5 +103,9 @@ class Refuse(beam.DoFn):
         )
 
 
-def _count(written: Batch) -> None:
-    FAILURES_WRITTEN.inc(len(written))
+class Count(beam.DoFn):
+    """Counts what is kept."""
+
+    def process(self, written: Batch) -> None:
+        """Count a batch."""
+        FAILURES_WRITTEN.inc(len(written))

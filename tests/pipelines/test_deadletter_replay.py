@@ -10,7 +10,10 @@ from typing import Any
 import pyarrow.dataset as ds
 import pytest
 
+from connectors.bigquery.session import session
+from connectors.bigquery_local import Server
 from connectors.broker import Broker
+from connectors.clients import bigquery_endpoint, open_bigquery
 from pipelines import deadletter_replay, launch, pubsub_to_lake
 from tests.topics import Sent, create, publish, subscription, take, topic
 
@@ -25,6 +28,20 @@ def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
         create("clicks", "dead", "again")
         yield running
+
+
+@pytest.fixture(autouse=True)
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run a BigQuery for the tests of tables."""
+    if "[table]" not in request.node.name:
+        yield
+        return
+    with Server(project="test-project") as running:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", running.rest_endpoint)
+        monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", running.grpc_endpoint)
+        open_bigquery(bigquery_endpoint(), "test-project").create_dataset("dead", retry=None)
+        yield
+        session().close()
 
 
 def malformed(number: int) -> Sent:
@@ -74,7 +91,7 @@ def key(message: Sent) -> Any:
     return (message.data, sorted(message.attributes.items()))
 
 
-PLACES = {"folder": "{tmp}/dead", "topic": topic("dead")}
+PLACES = {"folder": "{tmp}/dead", "topic": topic("dead"), "table": "test-project:dead.letters"}
 
 
 def place(name: str, tmp_path: Path) -> tuple[str, str]:

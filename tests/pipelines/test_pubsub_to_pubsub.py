@@ -198,7 +198,6 @@ BAD_FLAGS = {
     "choice": (["--missing_topic=maybe"], ["--missing_topic='maybe'", "stop or dead"]),
     "attribute": (["--id_attribute=googlish"], ["--id_attribute='googlish'"]),
     "no topic": ([f"--output_topic={topic('none')}"], ["topics/none", "does not exist"]),
-    "table": (["--dead_letter=p:d.t"], ["p:d.t"]),
 }  # fmt: skip
 
 

@@ -47,6 +47,6 @@ def test_target_is_shown_as_it_was_written(text: str) -> None:
     assert str(target(text)) == text
 
 
-def test_table_has_its_name_in_the_api() -> None:
-    """The short form and the path of the API are the same table."""
-    assert target(target("p:d.t").path) == target("p:d.t")  # type: ignore[union-attr]
+def test_table_has_its_name_in_sql() -> None:
+    """Clients of BigQuery take the name with dots."""
+    assert Table("p", "d", "t").dotted == "p.d.t"
