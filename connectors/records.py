@@ -138,6 +138,7 @@ class Records:
         files: list[LakeFile],
         messages: Mapping[str, pa.Table],
         staging: list[str],
+        *,
         removed: Sequence[str] = (),
     ) -> Record:
         """Write the record: the moment at which the run has committed.

@@ -112,7 +112,7 @@ class Transaction:
                 self._refuse_messages_of_others(covered)
                 removed = self._removed_files()
                 record = self._primary.records.append(
-                    self.run, counts, files, covered, self._folders(), removed
+                    self.run, counts, files, covered, self._folders(), removed=removed
                 )
                 self._primary.finish(record)
         except OSError as error:
