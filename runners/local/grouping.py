@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from apache_beam.coders import WindowedValueCoder
 from apache_beam.transforms.core import Windowing
-from apache_beam.transforms.trigger import AccumulationMode, DataLossReason
+from apache_beam.transforms.trigger import AccumulationMode
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import PaneInfoTiming
@@ -18,6 +18,7 @@ from apache_beam.utils.windowed_value import PaneInfoTiming
 from runners.local.arrivals import Arrivals, Arrived, Element, by_window
 from runners.local.group import Group, Values
 from runners.local.groups import Groups
+from runners.local.internals import DataLossReason
 from runners.local.merging import Merger, target
 from runners.local.panes import Panes, values_of
 from runners.local.store import Chunk, Store, Timer
