@@ -144,6 +144,7 @@ def _cpu_s() -> float:
 def _arrow(table: str, batches: int) -> float:
     """Append Arrow batches as ``bigquery.Write`` does; return the CPU seconds."""
     from connectors.bigquery.default_stream import DefaultStream  # noqa: PLC0415
+    from connectors.bigquery.forms import ArrowForm  # noqa: PLC0415
     from connectors.bigquery.line import Line  # noqa: PLC0415
     from connectors.bigquery.names import TableName  # noqa: PLC0415
     from connectors.bigquery.rows import Shape  # noqa: PLC0415
@@ -153,7 +154,7 @@ def _arrow(table: str, batches: int) -> float:
     name = TableName.parse(table)
     shape = Shape(rows[0].schema, session().schema(name))
     began_s = _cpu_s()
-    stream = DefaultStream(Line(session(), name), shape.fit(rows[0]).rows.schema)
+    stream = DefaultStream(Line(session(), name), ArrowForm(shape.fit(rows[0]).rows.schema))
     tickets = [stream.send(shape.fit(batch).rows) for batch in rows]
     stream.settle_all()
     used_s = _cpu_s() - began_s

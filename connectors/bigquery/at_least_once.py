@@ -12,6 +12,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from connectors.bigquery.casting import Faults
 from connectors.bigquery.default_stream import DefaultStream, Ticket
+from connectors.bigquery.forms import ArrowForm, Form, ProtoForm
 from connectors.bigquery.line import Line
 from connectors.bigquery.names import TableName
 from connectors.bigquery.prepare import Parcel, Plan, Preparer, sort_out
@@ -58,7 +59,8 @@ class AppendBatches(beam.DoFn):
         """Prepare; nothing is connected."""
         self._session = session()
         self._preparer = Preparer(self._plan, self._session)
-        self._streams: OrderedDict[tuple[TableName, pa.Schema], DefaultStream] = OrderedDict()
+        self._streams: OrderedDict[tuple[TableName, Form], DefaultStream] = OrderedDict()
+        self._forms: dict[pa.Schema, Form] = {}
         self._sent: deque[_Sent] = deque()
 
     def start_bundle(self) -> None:
@@ -91,18 +93,25 @@ class AppendBatches(beam.DoFn):
 
     def _send(self, windowed: WindowedValue, parcel: Parcel) -> None:
         fitted = self._preparer.fit(parcel)
-        stream = self._stream(parcel.table, fitted.rows.schema)
+        stream = self._stream(parcel.table, self._form(fitted.rows.schema))
         ticket = stream.send(fitted.rows)
         self._sent.append(_Sent(windowed, parcel.batch, fitted, stream, ticket))
 
-    def _stream(self, table: TableName, schema: pa.Schema) -> DefaultStream:
-        key = (table, schema)
+    def _form(self, schema: pa.Schema) -> Form:
+        """Return how rows are sent; a form is compiled once."""
+        if schema not in self._forms:
+            is_change = self._plan.changes is not None
+            self._forms[schema] = ProtoForm(schema) if is_change else ArrowForm(schema)
+        return self._forms[schema]
+
+    def _stream(self, table: TableName, form: Form) -> DefaultStream:
+        key = (table, form)
         if key not in self._streams:
             while len(self._streams) >= self._streams_max:
                 _, oldest = self._streams.popitem(last=False)
                 oldest.settle_all()
                 oldest.close()
-            self._streams[key] = DefaultStream(Line(self._session, table), schema)
+            self._streams[key] = DefaultStream(Line(self._session, table), form)
         self._streams.move_to_end(key)
         return self._streams[key]
 

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 import grpc
-import pyarrow as pa
 from google.cloud.bigquery_storage_v1 import types as api
 
+from connectors.bigquery.forms import Form
 from connectors.bigquery.rows import Part
 from transforms.errors import TransientError
 
@@ -24,25 +24,19 @@ _Request = api.AppendRowsRequest.pb()
 _Response = api.AppendRowsResponse.pb()
 
 
-def encode_request(
-    rows: pa.Buffer,
-    *,
-    stream: str = "",
-    schema: pa.Schema | None = None,
-    offset: int | None = None,
-) -> bytes:
+def encode_request(part: Part, *, stream: str = "", offset: int | None = None) -> bytes:
     """Return the bytes of a request.
 
     Args:
-        rows: a record batch as Arrow IPC.
-        stream: full name; needed until a connection has taken rows.
-        schema: of the rows; needed until a connection has taken rows.
+        part: the rows.
+        stream: full name, which goes together with the schema of the rows; needed until a
+            connection has taken rows.
         offset: where the stream must end for the rows to be appended; None for anywhere.
     """
     request = _Request(write_stream=stream)
-    request.arrow_rows.rows.serialized_record_batch = rows.to_pybytes()
-    if schema is not None:
-        request.arrow_rows.writer_schema.serialized_schema = schema.serialize().to_pybytes()
+    part.form.put_rows(request, part.encoded)
+    if stream:
+        part.form.put_schema(request)
         request.trace_id = TRACE_ID
     if offset is not None:
         request.offset.value = offset
@@ -50,16 +44,16 @@ def encode_request(
 
 
 class Connection:
-    """An open call to one stream, for rows of one schema. To be used by one thread at a time.
+    """An open call to one stream, for rows of one form. To be used by one thread at a time.
 
     Args:
         channel: to a server of the Storage API.
         stream: full name of the stream.
-        schema: of all rows that are sent.
+        form: of all rows that are sent.
     """
 
-    def __init__(self, channel: grpc.Channel, stream: str, schema: pa.Schema) -> None:
-        self.stream, self.schema = stream, schema
+    def __init__(self, channel: grpc.Channel, stream: str, form: Form) -> None:
+        self.stream, self.form = stream, form
         self.is_broken = False
         self._is_introduced = False
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -72,15 +66,8 @@ class Connection:
     def send(self, part: Part, offset: int | None = None) -> None:
         """Send rows; the answer comes by ``receive``, after those to what was sent before."""
         # A server may have forgotten what came with a request that it refused.
-        known = self._is_introduced
-        self._outgoing.put(
-            encode_request(
-                part.encoded,
-                stream="" if known else self.stream,
-                schema=None if known else self.schema,
-                offset=offset,
-            )
-        )
+        stream = "" if self._is_introduced else self.stream
+        self._outgoing.put(encode_request(part, stream=stream, offset=offset))
 
     def receive(self, timeout_s: float) -> Any:
         """Return the next answer, an ``AppendRowsResponse``.

@@ -25,6 +25,7 @@ from connectors.bigquery.answers import (
 )
 from connectors.bigquery.casting import Faults
 from connectors.bigquery.connection import Connection
+from connectors.bigquery.forms import Form
 from connectors.bigquery.line import ANSWER_S, Doubts, Line
 from connectors.bigquery.rows import TOO_LARGE, Part, parts
 from transforms import metrics
@@ -53,15 +54,15 @@ class _Sent:
 
 
 class DefaultStream:
-    """Appends rows of one schema to the default stream of one table.
+    """Appends rows of one form to the default stream of one table.
 
     Guarantees: every row is appended at least once, or is in ``refused``. Order: none. Memory: 32
     MiB of requests under way, and the rows that they were made of.
     """
 
-    def __init__(self, line: Line, schema: pa.Schema) -> None:
+    def __init__(self, line: Line, form: Form) -> None:
         self._line = line
-        self._schema = schema
+        self._form = form
         self._doubts = Doubts(line)
         self._under_way: deque[_Sent] = deque()
         self._bytes = 0
@@ -69,7 +70,7 @@ class DefaultStream:
     def send(self, rows: pa.RecordBatch) -> Ticket:
         """Send rows, after waiting for room if much is under way."""
         ticket = Ticket()
-        for part in parts(rows, np.arange(len(rows), dtype=np.int64)):
+        for part in parts(rows, np.arange(len(rows), dtype=np.int64), self._form):
             if part.encoded is None:
                 row = int(part.numbers[0])
                 ticket.refused[row] = TOO_LARGE
@@ -113,7 +114,7 @@ class DefaultStream:
         sent.ticket.requests += 1
 
     def _connection(self) -> Connection:
-        return self._line.connection(self._line.table.default_stream, self._schema)
+        return self._line.connection(self._line.table.default_stream, self._form)
 
     def _settle_one(self) -> None:
         """Take the next answer, and do what it asks for."""

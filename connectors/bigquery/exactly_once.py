@@ -15,6 +15,7 @@ from google.cloud.bigquery_storage_v1 import types as api
 
 from connectors import retry
 from connectors.bigquery.casting import Faults
+from connectors.bigquery.forms import ArrowForm
 from connectors.bigquery.limits import IN_FLIGHT_BYTES_MAX
 from connectors.bigquery.line import Line
 from connectors.bigquery.names import TableName
@@ -127,8 +128,9 @@ class AppendOnce(beam.DoFn):
         self, table: TableName, entries: list[_Entry], place: Place | None
     ) -> tuple[list[Faults], Place | None, dict[str, int]]:
         rows = pa.concat_batches([entry.fitted.rows for entry in entries])
-        requests = list(parts(rows, np.arange(len(rows), dtype=np.int64)))
-        stream = OffsetStream(Line(self._session, table), rows.schema, place)
+        form = ArrowForm(rows.schema)
+        requests = list(parts(rows, np.arange(len(rows), dtype=np.int64), form))
+        stream = OffsetStream(Line(self._session, table), form, place)
         stream.append([part for part in requests if part.encoded is not None])
         large = [int(part.numbers[0]) for part in requests if part.encoded is None]
         refused = stream.refused | dict.fromkeys(large, TOO_LARGE)

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 
 import grpc
-import pyarrow as pa
 
 from connectors import retry
 from connectors.bigquery.answers import AppendError
 from connectors.bigquery.connection import Connection
+from connectors.bigquery.forms import Form
 from connectors.bigquery.names import TableName
 from connectors.bigquery.session import OUTAGE, Session
 from transforms.errors import PermanentError, TransientError
@@ -47,12 +47,15 @@ class Line:
         self._attempt = 0
         self._failing_since_s = 0.0
 
-    def connection(self, stream: str, schema: pa.Schema) -> Connection:
-        """Return the open connection to a stream for rows of a schema; nothing is under way."""
+    def connection(self, stream: str, form: Form) -> Connection:
+        """Return the open connection to a stream for rows of a form.
+
+        Of another stream or form nothing may be under way.
+        """
         held = self._connection
-        if held is None or held.stream != stream or not held.schema.equals(schema):
+        if held is None or held.stream != stream or held.form != form:
             self.release()
-            held = self._connection = self.session.take(stream, schema)
+            held = self._connection = self.session.take(stream, form)
         return held
 
     def release(self) -> None:

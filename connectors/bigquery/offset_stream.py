@@ -24,13 +24,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import grpc
-import pyarrow as pa
 from google.cloud.bigquery_storage_v1 import types as api
 
 from connectors import retry
 from connectors.bigquery import limits
 from connectors.bigquery.answers import REFUSED, Verdict, error_of, refused_rows, verdict
 from connectors.bigquery.casting import Faults
+from connectors.bigquery.forms import Form
 from connectors.bigquery.line import ANSWER_S, Doubts, Line
 from connectors.bigquery.rows import Part
 from transforms import metrics
@@ -61,16 +61,16 @@ class _Sent:
 
 
 class OffsetStream:
-    """Appends rows of one schema in one attempt of one bundle.
+    """Appends rows of one form in one attempt of one bundle.
 
     Args:
         line: to the table.
-        schema: of the rows.
+        form: of the rows.
         place: the committed one; None if there is none.
     """
 
-    def __init__(self, line: Line, schema: pa.Schema, place: Place | None) -> None:
-        self._line, self._schema = line, schema
+    def __init__(self, line: Line, form: Form, place: Place | None) -> None:
+        self._line, self._form = line, form
         self._doubts = Doubts(line)
         self._place = place
         self._is_ours = False
@@ -111,7 +111,7 @@ class OffsetStream:
         place = self._open()
         offset = place.offset + sum(len(sent.part.rows) for sent in self._under_way)
         nbytes = sum(sent.part.nbytes for sent in self._under_way)
-        connection = self._line.connection(place.stream, self._schema)
+        connection = self._line.connection(place.stream, self._form)
         most = limits.IN_FLIGHT_REQUESTS_MAX if self._is_ours else 1
         while self._waiting and len(self._under_way) < most:
             nbytes += self._waiting[0].part.nbytes
@@ -141,7 +141,7 @@ class OffsetStream:
     def _settle_one(self) -> None:
         place = self._open()
         try:
-            answer = self._line.connection(place.stream, self._schema).receive(ANSWER_S)
+            answer = self._line.connection(place.stream, self._form).receive(ANSWER_S)
         except (grpc.RpcError, TransientError) as error:
             self._unanswered(error)
             return
@@ -197,7 +197,7 @@ class OffsetStream:
 
     def _drain(self) -> None:
         """Pass over the answers to what was sent behind a request that failed: it failed too."""
-        connection = self._line.connection(self._open().stream, self._schema)
+        connection = self._line.connection(self._open().stream, self._form)
         try:
             for _ in range(len(self._under_way) - 1):
                 connection.receive(ANSWER_S)

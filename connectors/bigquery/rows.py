@@ -6,7 +6,7 @@ Pure: a ``Shape`` is compiled once for the schema of a batch and the schema of a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from connectors.bigquery.casting import Faults, converter, match_fields
 from connectors.bigquery.changes import PSEUDO_COLUMNS
+from connectors.bigquery.forms import Form
 from connectors.bigquery.limits import REQUEST_BYTES_MAX
 
 __all__ = ["TOO_LARGE", "Fitted", "Part", "Shape", "parts"]
@@ -87,49 +88,60 @@ class Part(NamedTuple):
     Attributes:
         rows: what is sent.
         numbers: for each row its number among all that were cut; strictly rising.
-        encoded: the rows as Arrow IPC; None if the part is one row, and too large to be sent.
+        form: in which they are sent.
+        encoded: the rows in that form; None if the part is one row, and too large to be sent.
     """
 
     rows: pa.RecordBatch
     numbers: Indices
-    encoded: pa.Buffer | None
+    form: Form
+    encoded: Any
 
     @property
     def nbytes(self) -> int:
         """Bytes of the request, nearly."""
-        return self.encoded.size if self.encoded is not None else 0
+        return int(self.encoded.nbytes) if self.encoded is not None else 0
 
     def without(self, gone: set[int]) -> Iterator[Part]:
         """Yield the rows but for some, given by their positions in this part."""
         kept = np.delete(np.arange(len(self.rows), dtype=np.int64), sorted(gone))
         if len(kept):
-            yield from parts(self.rows.take(pa.array(kept)), self.numbers[kept])
+            yield from parts(self.rows.take(pa.array(kept)), self.numbers[kept], self.form)
 
     def halves(self) -> Iterator[Part]:
         """Yield two parts of the rows."""
         half = (len(self.rows) + 1) // 2
-        yield from parts(self.rows.slice(0, half), self.numbers[:half])
-        yield from parts(self.rows.slice(half), self.numbers[half:])
+        yield from parts(self.rows.slice(0, half), self.numbers[:half], self.form)
+        yield from parts(self.rows.slice(half), self.numbers[half:], self.form)
 
 
 def parts(
-    rows: pa.RecordBatch, index: Indices, bytes_max: int = REQUEST_BYTES_MAX
+    rows: pa.RecordBatch, numbers: Indices, form: Form, bytes_max: int = REQUEST_BYTES_MAX
 ) -> Iterator[Part]:
-    """Cut rows into requests of at most so many bytes."""
+    """Cut rows into requests of at most so many bytes.
+
+    Args:
+        rows: what is to be sent.
+        numbers: for each row its number.
+        form: in which it is sent.
+        bytes_max: of the encoded rows of a request.
+    """
     count = len(rows)
     share = max(1, int(count * bytes_max / max(rows.nbytes + 1, 1))) if count else 1
     for start in range(0, count, share):
-        yield from _fitting(rows.slice(start, share), index[start : start + share], bytes_max)
+        piece = Part(rows.slice(start, share), numbers[start : start + share], form, None)
+        yield from _fitting(piece, bytes_max)
 
 
-def _fitting(rows: pa.RecordBatch, index: Indices, bytes_max: int) -> Iterator[Part]:
+def _fitting(piece: Part, bytes_max: int) -> Iterator[Part]:
     """Halve until the encoded rows fit: those of a batch may differ much in size."""
-    encoded = rows.serialize()
-    if encoded.size <= bytes_max:
-        yield Part(rows, index, encoded)
+    rows, numbers, form, _ = piece
+    encoded = form.encode(rows)
+    if encoded.nbytes <= bytes_max:
+        yield piece._replace(encoded=encoded)
     elif len(rows) == 1:
-        yield Part(rows, index, None)
+        yield piece
     else:
         half = len(rows) // 2
-        yield from _fitting(rows.slice(0, half), index[:half], bytes_max)
-        yield from _fitting(rows.slice(half), index[half:], bytes_max)
+        yield from _fitting(Part(rows.slice(0, half), numbers[:half], form, None), bytes_max)
+        yield from _fitting(Part(rows.slice(half), numbers[half:], form, None), bytes_max)

@@ -12,6 +12,7 @@ from google.cloud.bigquery_storage_v1 import types as api
 
 from connectors import retry
 from connectors.bigquery.connection import Connection
+from connectors.bigquery.forms import Form
 from connectors.bigquery.limits import STREAMS_MAX
 from connectors.bigquery.names import TableName
 from connectors.bigquery.table_types import arrow_schema
@@ -136,17 +137,17 @@ class Session:
         encoded = request.SerializeToString()
         return retry.call(lambda: stub.call(method, encoded, CALL_S), self.subject(table), outage)
 
-    def take(self, stream: str, schema: pa.Schema) -> Connection:
+    def take(self, stream: str, form: Form) -> Connection:
         """Return a connection that nobody else uses, an open one if there is one."""
         with self._lock:
             for key, connection in reversed(self._idle.items()):
-                if connection.stream == stream and connection.schema.equals(schema):
+                if connection.stream == stream and connection.form == form:
                     del self._idle[key]
                     if connection.is_idle_and_open:
                         return connection
                     connection.close()
                     break
-        return Connection(self._channel, stream, schema)
+        return Connection(self._channel, stream, form)
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection, on which nothing is under way, for whoever needs it next."""

@@ -12,6 +12,7 @@ from google.cloud.bigquery_storage_v1 import types as api
 from connectors import retry
 from connectors.bigquery import default_stream, limits, rows
 from connectors.bigquery.default_stream import DefaultStream
+from connectors.bigquery.forms import ArrowForm
 from connectors.bigquery.line import Line
 from connectors.bigquery.names import TableName
 from connectors.bigquery.session import Session
@@ -19,6 +20,7 @@ from tests.fake_bigquery import TABLE, FakeTable, HangupError, error, row_errors
 from transforms.errors import ConfigError, PermanentError, TransientError
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
+FORM = ArrowForm(SCHEMA)
 FAST = retry.Backoff(first_s=0.001, limit_s=0.01, patience_s=5.0)
 
 
@@ -29,7 +31,7 @@ def batch(first: int, count: int, text: str = "x") -> pa.RecordBatch:
 
 @pytest.fixture
 def stream(bigquery_session: Session) -> DefaultStream:
-    return DefaultStream(Line(bigquery_session, TableName.parse(TABLE), FAST), SCHEMA)
+    return DefaultStream(Line(bigquery_session, TableName.parse(TABLE), FAST), FORM)
 
 
 def once(answer: Any) -> Any:
@@ -72,7 +74,7 @@ def test_connection_is_used_again(table: FakeTable, bigquery_session: Session) -
     """Bundle after bundle uses the same connection."""
     for bundle in range(5):
         line = Line(bigquery_session, TableName.parse(TABLE), FAST)
-        write(DefaultStream(line, SCHEMA), batch(bundle, 1))
+        write(DefaultStream(line, FORM), batch(bundle, 1))
     assert table.ids() == [0, 1, 2, 3, 4]
     assert table.connections == 1
 
@@ -150,7 +152,7 @@ def test_outage_ends_with_the_patience(table: FakeTable, bigquery_session: Sessi
         bigquery_session, TableName.parse(TABLE), retry.Backoff(0.001, 0.01, patience_s=0.1)
     )
     with pytest.raises(TransientError, match=r"project-1\.data\.rows.*dropped.*bigquery_local"):
-        write(DefaultStream(line, SCHEMA), batch(0, 1))
+        write(DefaultStream(line, FORM), batch(0, 1))
 
 
 def test_silent_server_is_given_up(
@@ -163,13 +165,13 @@ def test_silent_server_is_given_up(
         bigquery_session, TableName.parse(TABLE), retry.Backoff(0.001, 0.01, patience_s=0.01)
     )
     with pytest.raises(TransientError, match="no answer"):
-        write(DefaultStream(line, SCHEMA), batch(0, 1))
+        write(DefaultStream(line, FORM), batch(0, 1))
 
 
 class Silent:
     """A connection to nobody."""
 
-    stream, schema = f"{TableName.parse(TABLE).default_stream}", SCHEMA
+    stream, form = TableName.parse(TABLE).default_stream, FORM
 
     def send(self, part: rows.Part) -> None:
         """Say nothing."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from connectors import retry
+from connectors.bigquery.forms import ArrowForm
 from connectors.bigquery.line import Line
 from connectors.bigquery.names import TableName
 from connectors.bigquery.offset_stream import OffsetStream, Place
@@ -21,6 +22,7 @@ from tests.fake_bigquery import TABLE, FakeTable, HangupError, error, row_errors
 from transforms.errors import HeadraceError, TransientError
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
+FORM = ArrowForm(SCHEMA)
 FAST = retry.Backoff(first_s=0.001, limit_s=0.01, patience_s=5.0)
 NAME = TableName.parse(TABLE)
 
@@ -34,7 +36,7 @@ def requests(first: int, count: int, each: int = 2) -> list[Part]:
     return [
         part
         for start in range(0, count, each)
-        for part in parts(rows.slice(start, each), index[start : start + each])
+        for part in parts(rows.slice(start, each), index[start : start + each], FORM)
     ]
 
 
@@ -59,7 +61,7 @@ class Attempts:
         return stream.refused
 
     def _stream(self) -> OffsetStream:
-        return OffsetStream(Line(self._session, NAME, FAST), SCHEMA, self.place)
+        return OffsetStream(Line(self._session, NAME, FAST), FORM, self.place)
 
 
 @pytest.fixture
@@ -226,7 +228,7 @@ def test_zombie_can_not_repeat(table: FakeTable, attempts: Attempts) -> None:
     place = attempts.place
     assert place is not None
     line = Line(attempts._session, NAME, FAST)
-    zombie = OffsetStream(line, SCHEMA, place)
+    zombie = OffsetStream(line, FORM, place)
     attempts.commit(requests(4, 4))
     zombie.append(requests(4, 4))
     attempts.commit(requests(8, 4))

@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.bigquery.forms import ArrowForm
 from connectors.bigquery.rows import Shape, parts
 from transforms.errors import ConfigError
 
 TABLE = pa.schema(
     [pa.field("Id", pa.int64(), nullable=False), ("text", pa.string()), ("at", pa.date32())]
 )
+
+
+FORM = ArrowForm(pa.schema([("n", pa.int64())]))
 
 
 def batch(**columns: object) -> pa.RecordBatch:
@@ -76,7 +80,9 @@ def test_optional_column_is_kept_where_the_table_has_it() -> None:
 def test_requests_hold_every_row_once_and_no_more_bytes(sizes: list[int], bytes_max: int) -> None:
     """Whatever sizes rows have: all are in, in order, and what can't be sent is told."""
     rows = batch(text=pa.array(["x" * size for size in sizes], pa.string()))
-    cut = list(parts(rows, np.arange(len(sizes), dtype=np.int64), bytes_max))
+    cut = list(
+        parts(rows, np.arange(len(sizes), dtype=np.int64), ArrowForm(rows.schema), bytes_max)
+    )
     assert [n for part in cut for n in part.numbers.tolist()] == list(range(len(sizes)))
     for part in cut:
         assert part.rows.equals(rows.slice(int(part.numbers[0]), len(part.rows)))
@@ -84,12 +90,12 @@ def test_requests_hold_every_row_once_and_no_more_bytes(sizes: list[int], bytes_
             assert len(part.rows) == 1
             assert part.rows.serialize().size > bytes_max
         else:
-            assert part.encoded.size <= bytes_max
+            assert part.nbytes <= bytes_max
 
 
 def test_part_without_some_rows() -> None:
     """The rest keeps its numbers."""
-    (part,) = parts(batch(n=[10, 11, 12, 13]), np.array([4, 5, 8, 9]))
+    (part,) = parts(batch(n=[10, 11, 12, 13]), np.array([4, 5, 8, 9]), FORM)
     (rest,) = part.without({0, 2})
     assert rest.rows.to_pydict() == {"n": [11, 13]}
     assert rest.numbers.tolist() == [5, 9]
@@ -98,5 +104,5 @@ def test_part_without_some_rows() -> None:
 
 def test_halves() -> None:
     """Two parts of nearly the same size."""
-    (part,) = parts(batch(n=[1, 2, 3]), np.arange(3))
+    (part,) = parts(batch(n=[1, 2, 3]), np.arange(3), FORM)
     assert [half.numbers.tolist() for half in part.halves()] == [[0, 1], [2]]

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from connectors.bigquery.forms import ArrowForm
 from connectors.bigquery.names import TableName
 from connectors.bigquery.rows import parts
 from connectors.bigquery.session import Session, session
@@ -14,6 +15,7 @@ from tests.fake_bigquery import TABLE, FakeTable
 
 NAME = TableName.parse(TABLE)
 SCHEMA = pa.schema([("id", pa.int64())])
+FORM = ArrowForm(SCHEMA)
 
 
 def test_one_session_for_each_server(
@@ -39,11 +41,11 @@ def test_schema_is_asked_for_once(bigquery_session: Session, table: FakeTable) -
 def test_connection_is_used_by_one_at_a_time(bigquery_session: Session) -> None:
     """Who takes one has it alone; given back, the next one gets it."""
     stream = NAME.default_stream
-    one, two = (bigquery_session.take(stream, SCHEMA) for _ in range(2))
+    one, two = (bigquery_session.take(stream, FORM) for _ in range(2))
     assert one is not two
     bigquery_session.give_back(one)
-    assert bigquery_session.take(stream, SCHEMA) is one
-    other = pa.schema([("id", pa.int32())])
+    assert bigquery_session.take(stream, FORM) is one
+    other = ArrowForm(pa.schema([("id", pa.int32())]))
     bigquery_session.give_back(two)
     assert bigquery_session.take(stream, other) is not two
 
@@ -53,11 +55,11 @@ def test_connection_that_has_ended_is_not_given_out(
 ) -> None:
     """A server closes idle connections; nobody shall notice."""
     stream = NAME.default_stream
-    one = bigquery_session.take(stream, SCHEMA)
+    one = bigquery_session.take(stream, FORM)
     bigquery_session.give_back(one)
     one.close()
-    two = bigquery_session.take(stream, SCHEMA)
-    (part,) = parts(pa.RecordBatch.from_pydict({"id": [1]}, SCHEMA), np.arange(1))
+    two = bigquery_session.take(stream, FORM)
+    (part,) = parts(pa.RecordBatch.from_pydict({"id": [1]}, SCHEMA), np.arange(1), FORM)
     two.send(part)
     assert two.receive(10).HasField("append_result")
     assert len(table.visible()) == 1
@@ -66,7 +68,7 @@ def test_connection_that_has_ended_is_not_given_out(
 def test_idle_connections_are_bounded(bigquery_session: Session) -> None:
     """The one that was idle longest is closed."""
     opened = Session(bigquery_storage_endpoint(), streams_max=2)
-    connections = [opened.take(f"{NAME.path}/streams/s{n}", SCHEMA) for n in range(4)]
+    connections = [opened.take(f"{NAME.path}/streams/s{n}", FORM) for n in range(4)]
     for connection in connections:
         opened.give_back(connection)
     assert [connection.is_broken for connection in connections] == [True, True, False, False]

@@ -1,0 +1,347 @@
+"""``bigquery.Write`` in a graph, against the strict local server."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.testing.util import assert_that
+from apache_beam.transforms.window import FixedWindows, SlidingWindows, TimestampedValue
+
+from connectors import bigquery
+from connectors.bigquery.session import session
+from connectors.bigquery_local import Fault, Server
+from connectors.clients import bigquery_endpoint, open_bigquery
+from runners.local import LocalRunner
+from tests.conftest import message_batch
+from transforms.batch import Batch
+from transforms.errors import ConfigError
+from transforms.field import attribute, column, message
+from transforms.message import attach_message
+
+PROJECT = "test-project"
+TABLE = f"{PROJECT}.data.rows"
+BOTH = pytest.mark.parametrize("semantics", list(bigquery.Semantics), ids=lambda each: each.value)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with Server(project=PROJECT) as running:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", running.rest_endpoint)
+        monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", running.grpc_endpoint)
+        client().create_dataset("data", retry=None)
+        yield running
+        session().close()
+
+
+def client() -> Any:
+    return open_bigquery(bigquery_endpoint(), PROJECT)
+
+
+def pipeline() -> beam.Pipeline:
+    return beam.Pipeline(runner=LocalRunner(), options=PipelineOptions([]))
+
+
+def batch(first: int, count: int) -> Batch:
+    numbers = list(range(first, first + count))
+    rows = pa.RecordBatch.from_pydict({"n": numbers, "kind": [f"k{n % 4}" for n in numbers]})
+    return attach_message(rows, message_batch([b"%d" % n for n in numbers], first))
+
+
+def rows(server: Server, table: str = "rows") -> list[int]:
+    found = server.query(f"SELECT n FROM data.{table} ORDER BY n")
+    return list(found["n"].to_pylist())
+
+
+def holds(check: Callable[[list[Batch]], bool]) -> Callable[[list[Batch]], None]:
+    def matcher(found: list[Batch]) -> None:
+        assert check(found), found
+
+    return matcher
+
+
+RECORD = pa.struct([("a", pa.int8()), ("b", pa.list_(pa.string()))])
+EVERY_TYPE = pa.RecordBatch.from_pydict(
+    {
+        "n": pa.array([1, None], pa.int32()),
+        "f": pa.array([0.1, None], pa.float64()),
+        "flag": pa.array([True, None]),
+        "s": pa.array(["é\u0000x", None]).dictionary_encode(),
+        "b": pa.array([b"\x00\xff", None]),
+        "num": pa.array([decimal.Decimal("-1.000000001"), None], pa.decimal128(38, 9)),
+        "big": pa.array([decimal.Decimal("1e-38"), None], pa.decimal256(76, 38)),
+        "ts": pa.array([dt.datetime(1, 1, 1), None], pa.timestamp("us", tz="UTC")),
+        "at": pa.array([dt.datetime(9999, 12, 31, 23, 59, 59, 999_999), None], pa.timestamp("us")),
+        "d": pa.array([dt.date(9999, 12, 31), None]),
+        "t": pa.array([dt.time(23, 59, 59, 999_999), None], pa.time64("us")),
+        "j": pa.array(['{"a": [1]}', None], pa.json_()),
+        "r": pa.array([{"a": 1, "b": ["x"]}, None], RECORD),
+        "l": pa.array([[{"k": 1}, {"k": None}], None], pa.list_(pa.struct([("k", pa.int64())]))),
+        "m": pa.array([[("a", "b")], None], pa.map_(pa.string(), pa.string())),
+    }
+)  # fmt: skip
+
+
+@BOTH
+def test_every_type_arrives(server: Server, semantics: bigquery.Semantics) -> None:
+    """Edges and nulls of each type are read as they were written."""
+    with pipeline() as graph:
+        written = graph | beam.Create([Batch(EVERY_TYPE)]) | bigquery.Write(
+            TABLE, semantics=semantics, create=bigquery.Create()
+        )  # fmt: skip
+        assert_that(written.dead, holds(lambda found: not found))
+    full, empty = server.query("SELECT * FROM data.rows ORDER BY n NULLS LAST").to_pylist()
+    assert full["num"] == decimal.Decimal("-1.000000001")
+    assert decimal.Decimal(full["big"]) == decimal.Decimal("1e-38")
+    assert full["ts"].replace(tzinfo=None) == dt.datetime(1, 1, 1)
+    assert full["at"] == dt.datetime(9999, 12, 31, 23, 59, 59, 999_999)
+    assert (full["d"], full["t"]) == (dt.date(9999, 12, 31), dt.time(23, 59, 59, 999_999))
+    assert (full["s"], full["b"], full["f"]) == ("é\u0000x", b"\x00\xff", 0.1)
+    assert json.loads(full["j"]) == {"a": [1]}
+    assert full["r"] == {"a": 1, "b": ["x"]}
+    assert full["l"] == [{"k": 1}, {"k": None}]
+    assert full["m"] == [{"key": "a", "value": "b"}]
+    assert {name for name, value in empty.items() if value is not None} == {"l", "m"}
+    assert empty["l"] == empty["m"] == []
+
+
+@BOTH
+def test_rows_keep_their_windows(server: Server, semantics: bigquery.Semantics) -> None:
+    """What comes out of ``ok`` can be counted by the windows that it came in with."""
+    with pipeline() as graph:
+        written = (
+            graph
+            | beam.Create([TimestampedValue(batch(10 * n, 10), 10 * n) for n in range(4)])
+            | beam.WindowInto(FixedWindows(20))
+            | bigquery.Write(TABLE, semantics=semantics, create=bigquery.Create())
+        )
+        sizes = (
+            written.ok
+            | beam.Map(lambda found: (0, len(found)))
+            | beam.CombinePerKey(sum)
+            | beam.Map(lambda pair, window=beam.DoFn.WindowParam: (float(window.start), pair[1]))
+        )
+        assert_that(sizes, holds(lambda found: sorted(found) == [(0.0, 20), (20.0, 20)]))
+    assert rows(server) == list(range(40))
+
+
+@BOTH
+def test_batch_in_two_windows_is_written_once(
+    server: Server, semantics: bigquery.Semantics
+) -> None:
+    """Sliding windows hold a row twice; a table holds it once."""
+    with pipeline() as graph:
+        (
+            graph
+            | beam.Create([TimestampedValue(batch(0, 10), 5)])
+            | beam.WindowInto(SlidingWindows(20, 10))
+            | bigquery.Write(TABLE, semantics=semantics, create=bigquery.Create())
+        )
+    assert rows(server) == list(range(10))
+
+
+@BOTH
+def test_more_tables_than_streams(server: Server, semantics: bigquery.Semantics) -> None:
+    """However many tables rows name, few connections are open at a time, and all rows arrive."""
+    with pipeline() as graph:
+        written = (
+            graph
+            | beam.Create([batch(100 * n, 100) for n in range(5)], reshuffle=False)
+            | bigquery.Write(
+                TABLE + "_{kind}_{attribute:key}", semantics=semantics, streams_max=3,
+                create=bigquery.Create(),
+            )
+        )  # fmt: skip
+        counted = written.ok | beam.Map(len) | beam.CombineGlobally(sum)
+        assert_that(counted, holds(lambda found: found == [500]))
+    assert rows(server, "rows_k3_k403") == [403]
+
+
+@BOTH
+def test_columns_of_the_message(server: Server, semantics: bigquery.Semantics) -> None:
+    """Id, time, key and attributes are kept when asked for; attributes as JSON."""
+    wanted = ("message_id", "publish_time", "ordering_key", "attributes")
+    with pipeline() as graph:
+        graph | beam.Create([batch(7, 1)]) | bigquery.Write(
+            TABLE, semantics=semantics, create=bigquery.Create(),
+            add={name: message(name) for name in wanted} | {"key": attribute("key")},
+        )  # fmt: skip
+    (row,) = server.query("SELECT * FROM data.rows").to_pylist()
+    assert row["message_id"] == "7"
+    assert row["publish_time"].isoformat() == "2026-01-01T00:00:07+00:00"
+    assert row["ordering_key"] == ""
+    assert json.loads(row["attributes"]) == {"key": "k7"}
+    assert row["key"] == "k7"
+    kinds = {field.name: field.field_type for field in client().get_table(TABLE).schema}
+    assert kinds["attributes"] == "JSON"
+
+
+def test_attributes_go_to_a_record_where_the_table_has_one(server: Server) -> None:
+    """The table says in which form it wants a map."""
+    from google.cloud.bigquery import SchemaField, Table  # noqa: PLC0415 - a second of imports
+
+    pair = [SchemaField("key", "STRING", "REQUIRED"), SchemaField("value", "STRING")]
+    columns = [
+        SchemaField("n", "INTEGER"),
+        SchemaField("attributes", "RECORD", "REPEATED", fields=pair),
+    ]
+    client().create_table(Table(TABLE, columns), retry=None)
+    one = batch(7, 1).drop(["kind"])
+    with pipeline() as graph:
+        (
+            graph
+            | beam.Create([one])
+            | bigquery.Write(TABLE, add={"attributes": message("attributes")})
+        )
+    (row,) = server.query("SELECT * FROM data.rows").to_pylist()
+    assert row["attributes"] == [{"key": "key", "value": "k7"}]
+
+
+def test_row_without_a_message_is_dead_as_json(server: Server) -> None:
+    """Aggregates come from no message: their columns are kept."""
+    days = pa.array([0, 4_000_000], pa.int32()).cast(pa.date32())
+    with pipeline() as graph:
+        written = graph | beam.Create([Batch(pa.RecordBatch.from_pydict({"d": days}))]) | (
+            bigquery.Write(TABLE, create=bigquery.Create())
+        )  # fmt: skip
+        assert_that(
+            written.dead,
+            holds(
+                lambda found: [each["data"] for each in found[0].to_pylist()] == [b'{"d": 4000000}']
+            ),
+        )
+    assert server.query("SELECT count(*) AS n FROM data.rows")["n"].to_pylist() == [1]
+
+
+def test_changes_are_upserts_and_deletes(server: Server) -> None:
+    """The latest change of a key counts, whatever the order; what is no change is dead."""
+    given = pa.RecordBatch.from_pydict(
+        {
+            "id": [1, 2, 1, 3, 3, 4],
+            "text": ["old", "gone", "new", "late", "later", "?"],
+            "op": ["UPSERT", "DELETE", "upsert", "UPSERT", "UPSERT", "MERGE"],
+            "at": [1, 5, 2, 9, 11, 1],
+        }
+    )
+    changes = bigquery.Changes(column("op"), column("at"))
+    create = bigquery.Create(
+        primary_key=("id",),
+        schema=pa.schema([pa.field("id", pa.int64(), False), ("text", pa.string())]),
+    )
+    with pipeline() as graph:
+        written = graph | beam.Create([Batch(given)]) | (
+            bigquery.Write(TABLE, changes=changes, create=create)
+        )  # fmt: skip
+        assert_that(written.dead, holds(lambda found: [len(each) for each in found] == [1]))
+    found = server.query("SELECT id, text FROM data.rows ORDER BY id").to_pylist()
+    assert found == [{"id": 1, "text": "new"}, {"id": 3, "text": "later"}]
+
+
+def test_changes_need_at_least_once() -> None:
+    """BigQuery takes changes on default streams alone; this is told before the start."""
+    with pytest.raises(ConfigError, match="upserts"):
+        bigquery.Write(
+            TABLE, changes=bigquery.Changes(column("op")),
+            semantics=bigquery.Semantics.EXACTLY_ONCE,
+        )  # fmt: skip
+
+
+@BOTH
+def test_column_that_came_later_is_written(server: Server, semantics: bigquery.Semantics) -> None:
+    """A table that was altered since its schema was read takes the new column at once."""
+    from google.cloud.bigquery import SchemaField  # noqa: PLC0415 - a second of imports
+
+    with pipeline() as graph:
+        (
+            graph
+            | beam.Create([batch(0, 2).drop(["kind"])])
+            | bigquery.Write(TABLE, semantics=semantics, create=bigquery.Create())
+        )
+    table = client().get_table(TABLE)
+    table.schema = [*table.schema, SchemaField("kind", "STRING")]
+    client().update_table(table, ["schema"], retry=None)
+    with pipeline() as graph:
+        graph | beam.Create([batch(2, 2)]) | bigquery.Write(TABLE, semantics=semantics)
+    found = server.query("SELECT kind FROM data.rows ORDER BY n")["kind"].to_pylist()
+    assert found == [None, None, "k2", "k3"]
+
+
+@BOTH
+def test_unknown_column_is_a_clear_stop(server: Server, semantics: bigquery.Semantics) -> None:
+    """A column that the table lacks is named; nothing is dropped in silence."""
+    with pipeline() as graph:
+        (
+            graph
+            | beam.Create([batch(0, 2).drop(["kind"])])
+            | bigquery.Write(TABLE, semantics=semantics, create=bigquery.Create())
+        )
+    with pytest.raises(ConfigError, match="kind"), pipeline() as graph:
+        graph | beam.Create([batch(2, 2)]) | bigquery.Write(TABLE, semantics=semantics)
+    assert rows(server) == [0, 1]
+
+
+@BOTH
+def test_dropped_table_is_a_clear_stop(server: Server, semantics: bigquery.Semantics) -> None:
+    """A table that goes away in the middle stops the pipeline, and the error names it."""
+    with pipeline() as graph:
+        (
+            graph
+            | beam.Create([batch(0, 2)])
+            | bigquery.Write(TABLE, semantics=semantics, create=bigquery.Create())
+        )
+    client().delete_table(TABLE, retry=None)
+    with pytest.raises(ConfigError, match=r"test-project\.data\.rows"), pipeline() as graph:
+        graph | beam.Create([batch(2, 2)]) | bigquery.Write(TABLE, semantics=semantics)
+
+
+def test_denied_access_stops_at_once(server: Server) -> None:
+    """No retry helps; the role is named."""
+    with pipeline() as graph:
+        graph | beam.Create([batch(0, 1)]) | bigquery.Write(TABLE, create=bigquery.Create())
+    server.faults.add(Fault("PERMISSION_DENIED", times=10))
+    with pytest.raises(ConfigError, match=r"roles/bigquery\.dataEditor"), pipeline() as graph:
+        graph | beam.Create([batch(1, 1)]) | bigquery.Write(TABLE)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "code", ["UNAVAILABLE", "ABORTED", "INTERNAL", "UNKNOWN", "CANCELLED", "RESOURCE_EXHAUSTED"]
+)
+@pytest.mark.parametrize("in_response", [False, True])
+def test_transient_fault_is_borne(
+    server: Server, semantics: bigquery.Semantics, code: str, in_response: bool
+) -> None:
+    """Nothing is lost by any fault that may pass, and exactly once nothing is repeated."""
+    server.faults.add(Fault(code, in_response=in_response))
+    server.faults.add(Fault(code, in_response=in_response, after=True, skip=1))
+    with pipeline() as graph:
+        (
+            graph
+            | beam.Create([batch(100 * n, 100) for n in range(6)], reshuffle=False)
+            | bigquery.Write(TABLE, semantics=semantics, create=bigquery.Create())
+        )
+    found = rows(server)
+    if semantics is bigquery.Semantics.EXACTLY_ONCE:
+        assert found == list(range(600))
+    assert sorted(set(found)) == list(range(600))
+
+
+@pytest.mark.parametrize(("name", "value"), [("shards", 0), ("streams_max", 0)])
+def test_number_below_one_is_refused(name: str, value: int) -> None:
+    """The error names parameter and rule."""
+    with pytest.raises(ConfigError, match=name):
+        bigquery.Write(TABLE, **{name: value})  # type: ignore[arg-type]
+
+
+def test_missing_table_is_told_before_the_start(server: Server, tmp_path: Path) -> None:
+    """The graph is not even built."""
+    with pytest.raises(ConfigError, match="does not exist"):
+        beam.Pipeline(runner=LocalRunner()) | beam.Create([batch(0, 1)]) | bigquery.Write(TABLE)
