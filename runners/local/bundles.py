@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runners.local.in_process import InProcessHandler
+from runners.local.instructions import ask, failure_of
 from runners.local.internals import beam_fn_api_pb2
 from runners.local.splitter import Rest, Split, Splitter
 
@@ -161,7 +162,9 @@ class Harness:
         expected = [*bundle.outputs, *bundle.timers]
 
         def has_failed() -> bool:
-            return self._failure is not None or bool(future.is_done() and future.get().error)
+            return failure_of(self._handler) is not None or bool(
+                future.is_done() and future.get().error
+            )
 
         for output in self._handler.data_conn.input_elements(
             number, expected, abort_callback=has_failed
@@ -172,14 +175,10 @@ class Harness:
                     result.timers.setdefault(key, []).append(output.timers)
             elif output.data:
                 result.outputs.setdefault(output.transform_id, []).append(output.data)
-        if self._failure is not None:
-            raise self._failure
+        failure = failure_of(self._handler)
+        if failure is not None:
+            raise failure
         return result
-
-    @property
-    def _failure(self) -> RuntimeError | None:
-        """Why the process of this harness is gone, if it has one, and nobody has ended it."""
-        return getattr(self._handler, "failure", None)
 
     def finalize(self, number: str) -> None:
         """End a bundle whose epoch is committed: its finalizers are called.
@@ -190,7 +189,7 @@ class Harness:
         request = beam_fn_api_pb2.InstructionRequest(
             finalize_bundle=beam_fn_api_pb2.FinalizeBundleRequest(instruction_id=number)
         )
-        response = self._handler.control_conn.push(request).get()
+        response = ask(self._handler, request)
         if response.error:
             raise RuntimeError(response.error)
 

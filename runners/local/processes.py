@@ -7,6 +7,7 @@ lives, they tear down their steps before.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -154,7 +155,15 @@ class ProcessHandler(GrpcWorkerHandler):
         status = self._process.wait()
         if not self._stopped:
             self.failure = RuntimeError(f"worker process {self.worker_id} ended with {status}")
-            self.control_conn.abort(self.failure)
+            self._abort(self.failure)
+
+    def _abort(self, failure: RuntimeError) -> None:
+        """Answer what was asked. Who asks later looks whether there is somebody to answer."""
+        answered = False
+        while not answered:
+            with contextlib.suppress(RuntimeError):  # asked meanwhile: Beam has no lock there
+                self.control_conn.abort(failure)
+                answered = True
 
     def serving(self, instruction: str) -> AbstractContextManager[None]:
         """Answer requests for state of a bundle during the block, and none behind it."""

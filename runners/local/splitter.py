@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from runners.local.instructions import ask
 from runners.local.internals import beam_fn_api_pb2
 
 __all__ = ["Rest", "Split", "Splitter"]
@@ -128,7 +129,7 @@ class Splitter:
             )
         )
         try:
-            response = self._handler.control_conn.push(request).get()
+            response = ask(self._handler, request)
         except Exception:  # noqa: BLE001 - whatever the harness answers
             # The bundle itself goes on, or tells why it does not.
             _log.warning("bundle %s: could not be split", asked.number, exc_info=True)
