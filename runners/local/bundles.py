@@ -87,6 +87,8 @@ class Harness:
     def __init__(self, handler: Any) -> None:
         self._handler = handler
         self._splitter = Splitter(handler)
+        if self.in_process:
+            handler.data_conn.noted = self._splitter.note
         # Where state is a call away, nobody asks for it behind the end of a bundle.
         self._serving = getattr(handler, "serving", contextlib.nullcontext)
 
@@ -175,6 +177,8 @@ class Harness:
                     result.timers.setdefault(key, []).append(output.timers)
             elif output.data:
                 result.outputs.setdefault(output.transform_id, []).append(output.data)
+                if not self.in_process:  # where it is through by now
+                    self._splitter.note(len(output.data))
         failure = failure_of(self._handler)
         if failure is not None:
             raise failure

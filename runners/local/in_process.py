@@ -79,6 +79,10 @@ class _Timers:
         return beam_fn_api_pb2.Elements.Timers
 
 
+def _ignore(nbytes: int) -> None:
+    """Do nothing."""
+
+
 class _Side:
     """One end of the channel. One bundle at a time goes through it."""
 
@@ -86,6 +90,7 @@ class _Side:
 
     def __init__(self) -> None:
         self.arrived: list[_Data | _Timers] = []
+        self.noted: Callable[[int], None] = _ignore
 
     def input_elements(
         self,
@@ -117,6 +122,7 @@ class _Side:
     def _give(self, piece: _Data | _Timers, content: bytes) -> None:
         if content:
             self.other.arrived.append(piece)
+            self.other.noted(len(content))
 
     def _stream(self, give: Callable[[bytes], None]) -> Any:
         raise NotImplementedError

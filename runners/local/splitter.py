@@ -1,4 +1,4 @@
-"""Asks sources that go on for long to leave the rest for later."""
+"""Asks sources that go on for long, or put out much, to leave the rest for later."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 SPLIT_AFTER_S = 1.0
 """How long a source may go on in one bundle before it is asked to stop where it is."""
+OUTPUT_BYTES_MAX = 64 << 20
+"""One that has put out so much before is asked at once: it waits in memory for the bundle's end."""
 SPLIT_AGAIN_S = 0.25
 """A source that could not be split is asked again after this time."""
 
@@ -52,6 +54,7 @@ class _Asked:
     number: str
     transforms: Collection[str]
     due_s: float
+    nbytes: int = 0  # put out
     rest: Rest = field(default_factory=Rest)
 
 
@@ -70,6 +73,7 @@ class Splitter:
         self._handler = handler
         self._lock = threading.Lock()
         self._asked: _Asked | None = None
+        self._hurry = threading.Event()
         self._used = self._running = False
 
     @contextlib.contextmanager
@@ -93,10 +97,21 @@ class Splitter:
             with self._lock:  # a request that is under way is waited for
                 self._asked = None
 
+    def note(self, nbytes: int) -> None:
+        """Note what the bundle that is watched has put out. May be called from any thread."""
+        asked = self._asked
+        if asked is None:
+            return
+        asked.nbytes += nbytes
+        if asked.nbytes > OUTPUT_BYTES_MAX and 0.0 < asked.due_s < math.inf:
+            asked.due_s = 0.0
+            self._hurry.set()
+
     def _watch(self) -> None:
         wait_s: float | None = SPLIT_AFTER_S
         while wait_s is not None:
-            time.sleep(wait_s)
+            self._hurry.wait(wait_s)
+            self._hurry.clear()
             with self._lock:
                 wait_s = self._look()
                 self._running = wait_s is not None
@@ -113,7 +128,7 @@ class Splitter:
         now_s = time.monotonic()
         if now_s >= asked.due_s:
             asked.due_s = math.inf if self._ask(asked) else now_s + SPLIT_AGAIN_S
-        return min(asked.due_s - now_s, SPLIT_AFTER_S)
+        return min(max(asked.due_s - now_s, 0.0), SPLIT_AFTER_S)
 
     def _ask(self, asked: _Asked) -> bool:
         """Ask once; return whether that was enough."""
