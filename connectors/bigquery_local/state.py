@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from connectors.bigquery_local.names import TableName
@@ -50,6 +50,20 @@ class State:
         self.tables: dict[TableName, Table] = {table.name: table for table in tables}
         streams = map(_stream, store.records("stream").values())
         self.streams: dict[str, Stream] = {stream.name: stream for stream in streams}
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Bring the streams' records to where the last run came."""
+        with self.store.transaction():
+            for name, (rows, visible) in self.store.progress().items():
+                if name in self.streams:
+                    known = self.streams[name]  # a commit may have made all of it visible since
+                    stream = replace(
+                        known, rows=max(known.rows, rows), visible=max(known.visible, visible)
+                    )
+                    self.streams[name] = stream
+                    self.save_stream(stream)
+            self.store.forget_progress()
 
     @contextmanager
     def change(self) -> Iterator[None]:
@@ -67,6 +81,10 @@ class State:
         """Write a table's record."""
         body = asdict(table) | {"schema": fields_to_json(table.schema)}
         self.store.save("table", str(table.name), body)
+
+    def advance(self, stream: Stream) -> None:
+        """Write how far a stream is, after an append or a flush."""
+        self.store.advance(stream.name, stream.rows, stream.visible)
 
     def save_stream(self, stream: Stream) -> None:
         """Write a stream's record."""

@@ -28,6 +28,7 @@ SET enable_external_access = false;      -- nor does a query read files
 _OWN = """
 CREATE SCHEMA IF NOT EXISTS _server;
 CREATE TABLE IF NOT EXISTS _server.records (kind VARCHAR, name VARCHAR, body VARCHAR);
+CREATE TABLE IF NOT EXISTS _server.progress (stream VARCHAR, total BIGINT, visible BIGINT);
 CREATE TABLE IF NOT EXISTS _server.staged (stream VARCHAR, first BIGINT, rows BLOB);
 CREATE TABLE IF NOT EXISTS _server.changes (owner VARCHAR, key VARCHAR, sequence VARCHAR);
 """
@@ -98,6 +99,22 @@ class Store:
     def forget(self, kind: str, name: str) -> None:
         """Delete a record."""
         self._base.execute("DELETE FROM _server.records WHERE kind = ? AND name = ?", [kind, name])
+
+    def advance(self, stream: str, total: int, visible: int) -> None:
+        """Note how far a stream is: a row more, since to change one would slow every append."""
+        self._base.execute(
+            "INSERT INTO _server.progress VALUES (?, ?, ?)", [stream, total, visible]
+        )
+
+    def progress(self) -> dict[str, tuple[int, int]]:
+        """Return how far each stream is: rows, and visible rows."""
+        sql = "SELECT stream, max(total), max(visible) FROM _server.progress GROUP BY stream"
+        rows = self._base.execute(sql).fetchall()
+        return {stream: (total, visible) for stream, total, visible in rows}
+
+    def forget_progress(self) -> None:
+        """Delete the notes; the records of the streams have what they say."""
+        self._base.execute("DELETE FROM _server.progress")
 
     def schema_name(self, project: str, dataset: str) -> str:
         """Return the name of the DuckDB schema of a dataset."""

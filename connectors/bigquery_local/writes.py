@@ -116,7 +116,7 @@ class Writes:
             after = streams.flushed(before, offset)
             with state.store.transaction():
                 self._show(table, before, after)
-                state.save_stream(after)
+                state.advance(after)
             state.streams[after.name] = after
             return after.visible - 1
 
@@ -182,7 +182,7 @@ class Writes:
                 state.store.insert(table.name, filled)
             else:
                 state.store.stage(after.name, before.rows, filled)
-            state.save_stream(after)
+            state.advance(after)
         state.streams[after.name] = after
         return before.rows
 
