@@ -49,11 +49,18 @@ class LocalResult(PipelineResult):
         Raises:
             Exception: what user code has raised.
             LocalRunnerError: the state could not be used any more.
-            BaseException: what has interrupted the wait; the job has been stopped.
+            BaseException: what has interrupted the wait; the job has been stopped. Ctrl-C and
+                SIGTERM raise nothing if the job was done before it could be stopped.
         """
         limit_s = None if duration is None else min(duration / 1_000, threading.TIMEOUT_MAX)
-        with self.interruptible(), _terminable():
-            ended = self._job.ended.wait(limit_s)
+        try:
+            with self.interruptible(), _terminable():
+                ended = self._job.ended.wait(limit_s)
+        except (KeyboardInterrupt, _Terminated):
+            # One that was done has no state to go on from: who heard of a stop would do all again.
+            if self.state != PipelineState.DONE:
+                raise
+            ended = True
         if not ended:
             return None
         if self._job.error is not None:

@@ -41,13 +41,23 @@ class Signal(beam.DoFn):
         yield element
 
 
-def run(state: Path, number: int) -> None:
-    """Run a pipeline of two epochs; the signal comes in the first one."""
+class Leave(Signal):
+    """Sends the signal when the job is done, and its steps are torn down."""
+
+    def process(self, element: int | None) -> Iterator[int | None]:
+        yield element
+
+    def teardown(self) -> None:
+        list(super().process(0))
+
+
+def run(state: Path, number: int, late: int = 0) -> None:
+    """Run a pipeline of two epochs; a signal comes in the first one, and a late one at the end."""
     DONE.clear()
     options = PipelineOptions([f"--state_dir={state}"])
     with beam.Pipeline(runner=LocalRunner(), options=options) as p:
-        signalled = p | beam.Create([1]) | beam.ParDo(Signal(number))
-        _ = signalled | beam.Reshuffle() | beam.Map(finish)
+        signalled = p | beam.Create([1], reshuffle=False) | beam.ParDo(Signal(number))
+        _ = signalled | beam.Reshuffle() | beam.Map(finish) | beam.ParDo(Leave(late))
 
 
 def stop(number: int, frame: FrameType | None) -> None:
@@ -80,6 +90,13 @@ def test_interrupted_job_is_suspended(
     assert not DONE
     Store.open(str(tmp_path / JOB_NAME)).close()
     run(tmp_path, 0)
+    assert DONE == [1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_job_that_is_done_was_not_interrupted(tmp_path: Path, number: int) -> None:
+    """A signal that comes when all is done, and the state gone, is no reason to do all again."""
+    run(tmp_path, 0, late=number)
     assert DONE == [1]
 
 
