@@ -116,25 +116,46 @@ Steps = Callable[[beam.PCollection, Callable[[str], beam.PTransform]], object]
 """Adds steps to the stream; what is to be kept goes through what its second argument returns."""
 
 
-def run(events: Sequence[Any], steps: Steps) -> Mapping[str, list[Observed]]:
+def run(
+    events: Sequence[Any], steps: Steps, argv: Sequence[str] = ()
+) -> Mapping[str, list[Observed]]:
     """Run steps on a stream, and return what was kept, by name.
+
+    With a state folder, a run that fails of ``Crash`` is started again, until none does. What is
+    kept then is what all of them have seen, also of epochs that were taken back.
 
     Args:
         events: movements of clocks, and tuples of what has ``key`` and ``time``, which become
             pairs of the key and all of it as a tuple.
         steps: adds the steps.
+        argv: more options.
     """
     number = next(_runs)
-    options = PipelineOptions([], streaming=True, allow_unsafe_triggers=True)
+    try:
+        while not _has_ended(number, events, steps, argv):
+            assert argv, "a run without a state folder has crashed"
+        return _observed[number]
+    finally:
+        _observed.pop(number, None)
+
+
+def _has_ended(number: int, events: Sequence[Any], steps: Steps, argv: Sequence[str]) -> bool:
+    options = PipelineOptions(list(argv), streaming=True, allow_unsafe_triggers=True)
     try:
         with beam.Pipeline(runner=LocalRunner(), options=options) as pipeline:
             steps(
                 pipeline | "Events" >> _stream(events),
                 lambda name: f"Observe {name}" >> beam.ParDo(Observe(number, name)),
             )
-        return _observed[number]
-    finally:
-        _observed.pop(number, None)
+    except RuntimeError as error:
+        if CrashError.__name__ not in str(error):
+            raise
+        return False
+    return True
+
+
+class CrashError(Exception):
+    """Raised by a test within a step."""
 
 
 def _stream(events: Sequence[Any]) -> TestStream:

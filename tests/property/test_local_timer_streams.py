@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -17,12 +19,12 @@ from apache_beam.transforms.userstate import (
     TimerSpec,
     on_timer,
 )
-from apache_beam.transforms.window import FixedWindows, GlobalWindow
+from apache_beam.transforms.window import FixedWindows, GlobalWindow, GlobalWindows
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests import local_model as model
-from tests.local_streams import GLOBAL, KINDS, Observed, run, seen
+from tests.local_streams import GLOBAL, KINDS, CrashError, Observed, run, seen
 from tests.timer_model import EVENT, PROCESSING, Fired, Order, TimerModel
 from transforms.triggers import at_watermark
 
@@ -213,3 +215,64 @@ def test_timers_hold_the_watermark(kind: str, data: st.DataObject) -> None:
     )
     expected = model.Model(strategy).play(rows)
     assert Counter(map(seen, run(events, steps).get("panes", ()))) == Counter(expected)
+
+
+class Crash(beam.DoFn):
+    """Raises at some of its elements, counted over all runs of a test.
+
+    Args:
+        name: of the count.
+        at: the numbers of the elements.
+    """
+
+    def __init__(self, name: int, at: frozenset[int]) -> None:
+        self._name, self._at = name, at
+
+    def process(self, element: Any) -> Iterator[Any]:  # type: ignore[override]
+        """Pass an element on, or not."""
+        counted[self._name] += 1
+        if counted[self._name] in self._at:
+            raise CrashError
+        yield element
+
+
+counted: Counter[int] = Counter()
+names = itertools.count()
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+@settings(max_examples=6, phases=PHASES)
+@given(data=st.data(), at=st.frozensets(st.integers(1, 60), min_size=3, max_size=8))
+def test_state_and_timers_survive_crashes(
+    attempts: int, data: st.DataObject, at: frozenset[int]
+) -> None:
+    """After crashes, in this process or with another start, all is as if there had been none.
+
+    Counts of elements in the state, and the panes of the next grouping, would tell of anything
+    that was done twice.
+    """
+    events = data.draw(streams("fixed"))
+    name = next(names)
+
+    def steps(stream: Any, observe: Any) -> None:
+        timed = (
+            stream
+            | beam.WindowInto(KINDS["fixed"].windowfn, allowed_lateness=LATENESS_S)
+            | beam.ParDo(Timers())
+            | beam.ParDo(Crash(name, at))
+            | observe("fired")
+        )
+        keyed = timed | beam.MapTuple(lambda key, value: (key, value[0].number))
+        everything = beam.WindowInto(GlobalWindows(), accumulation_mode=AccumulationMode.DISCARDING)
+        keyed | "All" >> everything | beam.GroupByKey() | observe("all")
+
+    expected = TimerModel(KINDS["fixed"].assign, LATENESS_S).play(events)
+    with tempfile.TemporaryDirectory() as folder:
+        argv = [f"--state_dir={folder}", "--job_name=crashes", f"--max_attempts={attempts}"]
+        found = run(events, steps, argv)
+    assert set(map(fired, found["fired"])) == set(expected)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for each in expected:
+        numbers[each.key].append(each.number)
+    panes = {observed.element[0]: sorted(observed.element[1]) for observed in found["all"]}
+    assert panes == {key: sorted(fired) for key, fired in numbers.items()}

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from apache_beam.transforms import trigger, userstate
+from google.protobuf.message import Message
 
 from runners.local import internals
 
@@ -150,9 +151,13 @@ def signature(function: Any) -> inspect.Signature | None:
 
 def fits(call: ast.Call, function: Any) -> bool:
     """Tell whether arguments fit; a call that spreads a list can't be judged."""
-    told = signature(function)
     spread = any(isinstance(argument, ast.Starred) for argument in call.args)
-    if told is None or spread or any(keyword.arg is None for keyword in call.keywords):
+    if spread or any(keyword.arg is None for keyword in call.keywords):
+        return True
+    if isinstance(function, type) and issubclass(function, Message):
+        return {keyword.arg for keyword in call.keywords} <= set(function.DESCRIPTOR.fields_by_name)
+    told = signature(function)
+    if told is None:
         return True
     try:
         told.bind(*call.args, **{str(keyword.arg): None for keyword in call.keywords})
