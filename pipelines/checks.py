@@ -5,17 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import os
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
 from connectors.lake import Partition
+from transforms.aggregate import answer_schema
 from transforms.condition import Condition
 from transforms.errors import ConfigError
 from transforms.field import Field, Source
+from transforms.measures import Measure, fields_of
 from transforms.message import MESSAGE, MESSAGE_SCHEMA
 
 __all__ = [
+    "require_answer",
     "require_apart",
     "require_columns",
     "require_order",
@@ -23,6 +26,9 @@ __all__ = [
     "require_testable",
     "require_time",
 ]
+
+
+_ENVELOPE = pa.field(MESSAGE, pa.struct(list(MESSAGE_SCHEMA)))
 
 
 def require_columns(flag: str, fields: Iterable[Field], schema: pa.Schema | None) -> None:
@@ -47,12 +53,25 @@ def require_partitions(flag: str, levels: Iterable[Partition], schema: pa.Schema
             _require_time(flag, level, level.column, schema)
 
 
+def require_answer(
+    flag: str, by: Sequence[Field], measures: Mapping[str, Measure], schema: pa.Schema
+) -> pa.Schema:
+    """Refuse groups and measures of what rows of a schema don't have; return the answer's."""
+    require_columns("--by", by, schema)
+    for measure in measures.values():
+        require_columns(flag, fields_of(measure), schema)
+    try:
+        return answer_schema(by, measures, pa.schema([*schema, _ENVELOPE]))
+    except ConfigError as error:
+        place = "--by" if error.name == "by" else flag
+        raise ConfigError(place, error.value, f"{error.name}: {error.rule}", error.fix) from error
+
+
 def require_testable(flag: str, condition: Condition, schema: pa.Schema | None) -> None:
     """Refuse a condition that compares a column with what it never holds."""
     columns = [] if schema is None else list(schema)
-    envelope = pa.field(MESSAGE, pa.struct(list(MESSAGE_SCHEMA)))
     try:
-        condition.check(pa.schema([*columns, envelope]))
+        condition.check(pa.schema([*columns, _ENVELOPE]))
     except ConfigError as error:
         raise ConfigError(flag, str(condition), f"{error.value} {error.rule}", error.fix) from error
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from connectors import dead_letter, lake, storage
+from connectors.bigquery.destination import Destination
 from connectors.pubsub import Missing, Route
 from connectors.pubsub.names import check_subscription, check_topic
 from pipelines.params import Kind
@@ -18,6 +19,7 @@ from transforms.condition import Condition
 from transforms.duration import parse_duration
 from transforms.errors import ConfigError
 from transforms.field import Field
+from transforms.measure_text import parse_measures
 from transforms.message import ATTRIBUTE_KEY_BYTES_MAX
 from transforms.schema import from_json
 from transforms.triggers import parse_trigger
@@ -41,6 +43,7 @@ __all__ = [
     "SCHEMA_FILE",
     "SUBSCRIPTION",
     "SWITCH",
+    "TABLE",
     "TEXTS",
     "TIME",
     "TOPIC",
@@ -164,15 +167,18 @@ WINDOW = Kind("WINDOW", parse_windows)
 FAILURES = Kind("SUBSCRIPTION|TABLE|FOLDER", dead_letter.source)
 ATTRIBUTE = Kind("ATTRIBUTE", _attribute)
 CONDITION = Kind("CONDITION", Condition)
+MEASURES = Kind("MEASURES", parse_measures)
 MISSING = Kind("stop|dead", _missing)
 ROUTE = Kind("TOPIC", _route)
 SWITCH = Kind("[true|false]", _switch, implied="true")
+TABLE = Kind("TABLE", Destination)
 TEXTS = Kind("NAME[,NAME]", _texts)
 TIME = Kind("TIME", _time)
 MULTIPLE = Kind("NUMBER", _multiple)
 DURATION = Kind("DURATION", parse_duration)
 FIELD = Kind("FIELD", Field.parse)
 FIELDS = Kind("FIELD[,FIELD]", _fields)
+OPTIONAL_FIELDS = Kind("FIELD[,FIELD]", lambda text: _fields(text) if text else ())
 FILE_FORMAT = Kind("FORMAT[:CODEC]", storage.parse_format)
 FOLDER = Kind("FOLDER", _folder)
 FOLDER_TEMPLATE = Kind("TEMPLATE", _template)

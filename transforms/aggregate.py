@@ -29,6 +29,7 @@ __all__ = [
     "Mean",
     "Min",
     "Sum",
+    "answer_schema",
 ]
 
 WINDOW_START = "window_start"
@@ -88,6 +89,23 @@ class Aggregate(beam.PTransform):
             # Panes replace each other; what follows must not add them up once more.
             | "Finish" >> ParDoInto(finish, windowing)
         )
+
+
+def answer_schema(
+    by: Sequence[Field | str], measures: Mapping[str, Measure], rows: pa.Schema
+) -> pa.Schema:
+    """Return the columns of an answer for rows of a schema, before there are any.
+
+    Raises:
+        ConfigError: as ``Aggregate``; or the rows lack a column, or have another type.
+    """
+    fields = tuple(as_field(field) for field in by)
+    _check_names([field.name for field in fields], list(measures))
+    grouping = Grouping(fields, dict(measures))
+    nothing = grouping.finish(grouping.partial(Batch.from_pylist([], rows)))
+    columns = [pa.field(name, values.type) for name, values in nothing.items()]
+    added = {WINDOW_START: _MICROS, WINDOW_END: _MICROS, PANE_INDEX: pa.int64()}
+    return pa.schema([*columns, *added.items()])
 
 
 def _check_names(by: Sequence[str], measures: Sequence[str]) -> None:

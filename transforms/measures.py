@@ -22,7 +22,18 @@ from transforms.errors import ConfigError, PermanentError
 from transforms.field import Field, column
 from transforms.lookup import look_up
 
-__all__ = ["Count", "Distinct", "Max", "Mean", "Measure", "Min", "State", "Sum", "as_field"]
+__all__ = [
+    "Count",
+    "Distinct",
+    "Max",
+    "Mean",
+    "Measure",
+    "Min",
+    "State",
+    "Sum",
+    "as_field",
+    "fields_of",
+]
 
 
 class State(NamedTuple):
@@ -222,3 +233,8 @@ class Distinct(_OfColumn):
 
 
 Measure = Count | Sum | Min | Max | Mean | Distinct
+
+
+def fields_of(measure: Measure) -> tuple[Field, ...]:
+    """Return the fields that a measure looks at."""
+    return () if isinstance(measure, Count) else (as_field(measure.of),)

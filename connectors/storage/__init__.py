@@ -5,6 +5,7 @@ from connectors.storage.avro import Avro
 from connectors.storage.folders import TimeFolders
 from connectors.storage.formats import parse_format
 from connectors.storage.in_order import ReadInOrder
+from connectors.storage.json_columns import as_json
 from connectors.storage.json_lines import JsonLines
 from connectors.storage.read import (
     ArchiveFile,
@@ -28,6 +29,7 @@ __all__ = [
     "Write",
     "Written",
     "archive_files",
+    "as_json",
     "parse_format",
     "read_archive",
     "read_archive_file",

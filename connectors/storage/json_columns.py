@@ -26,13 +26,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.storage.joined import join, list_parts
+from transforms.batch import Batch
 from transforms.errors import PermanentError
 
-__all__ = ["json_rows", "json_values"]
+__all__ = ["as_json", "json_rows", "json_values"]
 
 _ESCAPED = r'["\\\x00-\x1f]'
 _QUOTE = pa.scalar('"')
 _NON_FINITE = {"nan": '"NaN"', "-nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}
+
+
+def as_json(batch: Batch) -> pa.Array:
+    """Return a JSON object for each row of a batch, such as ``pubsub.Write`` takes as ``data``."""
+    return json_rows(batch.rows)
 
 
 def json_rows(rows: pa.RecordBatch) -> pa.Array:

@@ -14,7 +14,7 @@ from apache_beam.testing import test_stream
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.trigger import AccumulationMode
 
-from transforms.aggregate import Aggregate, Count, Distinct, Mean, Sum
+from transforms.aggregate import Aggregate, Count, Distinct, Mean, Sum, answer_schema
 from transforms.batch import Batch
 from transforms.field import column
 from transforms.triggers import early
@@ -201,3 +201,15 @@ def test_partials_travel_as_batches() -> None:
     pipeline.visit(types)
     assert types.found
     assert all("Batch" in name and "Any" not in name for name in types.found), types.found
+
+
+@RUNNERS
+def test_columns_of_the_answer_are_known_before_there_are_rows(
+    runner: type[beam.pipeline.PipelineRunner],
+) -> None:
+    """The schema that is told is that of the answers."""
+    measures = {"rows": Count(), "mean": Mean("n"), "users": Distinct("user"), "sum": Sum("n")}
+    with beam.Pipeline(runner()) as pipeline:
+        windowed = pipeline | beam.Create([batch(("a", 1, 5))]) | Windowing(Fixed(10), column("at"))
+        schemas = windowed.ok | Aggregate(["user"], measures) | beam.Map(lambda rows: rows.schema)
+        assert_that(schemas, equal_to([answer_schema(["user"], measures, SCHEMA)]))

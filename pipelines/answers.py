@@ -1,0 +1,78 @@
+"""What pipelines take that write answers: rows by window, to a lake, a topic or a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import apache_beam as beam
+
+from connectors import bigquery, lake, pubsub, storage
+from connectors.bigquery.destination import Destination
+from pipelines import kinds
+from pipelines.params import ExactlyOneOf, Group, param
+from transforms.aggregate import WINDOW_START
+from transforms.batch import Batch
+from transforms.errors import ConfigError
+
+__all__ = ["Answers"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers(Group):
+    """Where answers go: exactly one of three."""
+
+    RULES: ClassVar = (ExactlyOneOf(("output", "output_topic", "output_table")),)
+
+    output: str | None = param(
+        kinds.FOLDER,
+        "Folder of a lake: a Parquet file for each window.",
+        example="./hourly or gs://my-bucket/hourly",
+        required=False,
+        group="Output",
+    )
+    partition_by: tuple[lake.Partition, ...] = param(
+        kinds.PARTITIONS,
+        "Folders within the lake, outermost first: a column, or year, month, date, hour or "
+        "minute(COLUMN).",
+        example="date(window_start)",
+        default="",
+        group="Output",
+    )
+    output_topic: str | None = param(
+        kinds.TOPIC,
+        "Topic: a JSON object for each row.",
+        example="projects/my-project/topics/hourly",
+        required=False,
+        group="Output",
+    )
+    output_table: Destination | None = param(
+        kinds.TABLE,
+        "Table of BigQuery, which is made if it is missing, with a partition for each day of "
+        "window_start.",
+        example="my-project.flights.hourly",
+        required=False,
+        group="Output",
+    )
+
+    def check(self) -> None:
+        """Refuse folders where there are none."""
+        if self.partition_by and self.output is None:
+            raise ConfigError(
+                "--partition_by", ",".join(map(str, self.partition_by)),
+                "counts only for a lake", "Give --output, or leave it out",
+            )  # fmt: skip
+
+    def write(self, rows: beam.PCollection[Batch]) -> list[beam.PCollection[Batch]]:
+        """Add the step that writes; return what it rejects."""
+        if self.output is not None:
+            rows | "Write" >> lake.Write(self.output, partition_by=self.partition_by)
+            return []
+        if self.output_topic is not None:
+            publish = pubsub.Write(
+                self.output_topic, data=storage.as_json, attributes=None, ordering_key=None
+            )
+            return [(rows | "Write" >> publish).dead]
+        table = "" if self.output_table is None else self.output_table.text
+        create = bigquery.Create(partition_by=f"day({WINDOW_START})")
+        return [(rows | "Write" >> bigquery.Write(table, create=create)).dead]
