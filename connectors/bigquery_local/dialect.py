@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from connectors.bigquery_local.errors import Code, MissingExtra, Refusal
 from connectors.bigquery_local.names import TableName
 
-__all__ = ["Translated", "condition", "expression", "select"]
+__all__ = ["Translated", "condition", "expression", "require", "select"]
 
 
 class Translated(NamedTuple):
@@ -21,6 +21,15 @@ class Translated(NamedTuple):
 
     sql: str
     plain: TableName | None
+
+
+def require() -> None:
+    """Find out at the start whether SQL can be translated.
+
+    Raises:
+        MissingExtra: sqlglot is not installed.
+    """
+    _sqlglot()
 
 
 def expression(sql: str) -> str:

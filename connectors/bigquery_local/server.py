@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pyarrow as pa
 
-from connectors.bigquery_local import limits
+from connectors.bigquery_local import dialect, limits
 from connectors.bigquery_local.catalog import Catalog
 from connectors.bigquery_local.errors import PortInUse
 from connectors.bigquery_local.faults import Faults
@@ -97,6 +97,7 @@ class Server:
         """``http://HOST:PORT`` of the REST API."""
 
     def __enter__(self) -> Server:
+        dialect.require()
         self._store = Store(self._data_dir, self._project)
         try:
             self._start(State(self._store))
