@@ -3,10 +3,12 @@
 from connectors import bigquery
 
     written = rows | bigquery.Write("project.dataset.table")
+    batches = pipeline | bigquery.Read("project.dataset.table")
 """
 
 from connectors.bigquery.changes import Changes
+from connectors.bigquery.read import Read
 from connectors.bigquery.tables import Create
 from connectors.bigquery.write import Semantics, Write, Written
 
-__all__ = ["Changes", "Create", "Semantics", "Write", "Written"]
+__all__ = ["Changes", "Create", "Read", "Semantics", "Write", "Written"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 
@@ -13,8 +12,9 @@ from connectors.bigquery.answers import AppendError
 from connectors.bigquery.connection import Connection
 from connectors.bigquery.forms import Form
 from connectors.bigquery.names import TableName
+from connectors.bigquery.patience import Patience
 from connectors.bigquery.session import OUTAGE, Session
-from transforms.errors import PermanentError, TransientError
+from transforms.errors import HeadraceError, PermanentError, TransientError
 
 __all__ = ["ANSWER_S", "Doubts", "Line"]
 
@@ -42,10 +42,8 @@ class Line:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.session, self.table = session, table
-        self._outage, self._sleep = outage, sleep
+        self._patience = Patience(outage, sleep)
         self._connection: Connection | None = None
-        self._attempt = 0
-        self._failing_since_s = 0.0
 
     def connection(self, stream: str, form: Form) -> Connection:
         """Return the open connection to a stream for rows of a form.
@@ -72,7 +70,7 @@ class Line:
 
     def succeeded(self) -> None:
         """Note that the server has taken something."""
-        self._attempt = 0
+        self._patience.restore()
 
     def bear(self, error: BaseException) -> None:
         """Wait a while after a transient error.
@@ -81,22 +79,12 @@ class Line:
             HeadraceError: the error is not transient, or the patience is used up.
         """
         translated = retry.translate(error, self.session.subject(self.table))
-        missing = retry.status(error) is grpc.StatusCode.NOT_FOUND
-        if not (isinstance(translated, TransientError) or (missing and self._is_new())):
+        is_missing = retry.status(error) is grpc.StatusCode.NOT_FOUND
+        try:
+            self._patience.bear(translated, may_pass=is_missing and self.session.is_new(self.table))
+        except HeadraceError:
             self.hang_up()
             raise translated from error
-        now_s = time.monotonic()
-        if self._attempt == 0:
-            self._failing_since_s = now_s
-        delay_s = self._outage.delay_s(self._attempt, random.random())  # noqa: S311 - no secret
-        if now_s + delay_s - self._failing_since_s > self._outage.patience_s:
-            self.hang_up()
-            raise translated from error
-        self._attempt += 1
-        self._sleep(delay_s)
-
-    def _is_new(self) -> bool:
-        return self.session.is_new(self.table)
 
     def schema_changed(self) -> TransientError:
         """Return the error to raise when the table has other columns than we thought."""

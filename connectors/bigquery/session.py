@@ -20,7 +20,7 @@ from connectors.clients import Endpoint, RawStub, bigquery_storage_endpoint, ope
 
 __all__ = ["AT_START", "OUTAGE", "Session", "session"]
 
-SERVICE = "google.cloud.bigquery.storage.v1.BigQueryWrite"
+WRITE_SERVICE = "google.cloud.bigquery.storage.v1.BigQueryWrite"
 CALL_S = 60.0
 NEW_S = 120.0
 """How long the Storage API may not know a table that was made by REST."""
@@ -52,13 +52,16 @@ class Session:
     Args:
         endpoint: of the Storage API.
         streams_max: connections that are kept although nobody uses them.
+
+    Attributes:
+        channel: to the server.
     """
 
     def __init__(self, endpoint: Endpoint, streams_max: int = STREAMS_MAX) -> None:
         self.endpoint = endpoint
         self._streams_max = streams_max
         self._lock = threading.Lock()
-        self._channel = open_channel(endpoint)
+        self.channel = open_channel(endpoint)
         self._schemas: dict[TableName, pa.Schema] = {}
         self._made_s: dict[TableName, float] = {}
         self._idle: OrderedDict[int, Connection] = OrderedDict()
@@ -127,13 +130,14 @@ class Session:
         table: TableName,
         *,
         outage: retry.Backoff = OUTAGE,
+        service: str = WRITE_SERVICE,
     ) -> bytes:
         """Call a method of the service; transient errors are retried.
 
         Raises:
             HeadraceError: the error, translated.
         """
-        stub = RawStub(self._channel, SERVICE, routing)
+        stub = RawStub(self.channel, service, routing)
         encoded = request.SerializeToString()
         return retry.call(lambda: stub.call(method, encoded, CALL_S), self.subject(table), outage)
 
@@ -147,7 +151,7 @@ class Session:
                         return connection
                     connection.close()
                     break
-        return Connection(self._channel, stream, form)
+        return Connection(self.channel, stream, form)
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection, on which nothing is under way, for whoever needs it next."""
@@ -171,4 +175,4 @@ class Session:
             self._idle.clear()
         for connection in idle:
             connection.close()
-        self._channel.close()
+        self.channel.close()
