@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from connectors.store import Store, mark
 
@@ -27,18 +27,22 @@ class Compacted:
         store: where the lake is.
         root: the lake's folder.
         state: the folder of its state.
+        today: tells the date, UTC.
     """
 
-    def __init__(self, store: Store, root: str, state: str) -> None:
+    def __init__(
+        self, store: Store, root: str, state: str, today: Callable[[], dt.date] | None = None
+    ) -> None:
         self._store = store
         self._root = root
         self._folder = posixpath.join(state, "compacted")
+        self._today = today or _today
 
     def add(self, paths: Sequence[str]) -> None:
         """Mark files, durably; safe to repeat."""
         if not paths:
             return
-        folder = posixpath.join(self._folder, _months()[0])
+        folder = posixpath.join(self._folder, self._months()[0])
         self._store.make_folder(folder)
         for path in paths:
             mark(self._store, posixpath.join(folder, self._name(path)))
@@ -50,23 +54,26 @@ class Compacted:
         places = {
             posixpath.join(self._folder, month, self._name(path)): path
             for path in paths
-            for month in _months()
+            for month in self._months()
         }
         return {places[place] for place in self._store.present(list(places))}
 
     def expire(self) -> None:
         """Drop the marks that are older than the last month."""
         for month in self._store.names(self._folder):
-            if month not in _months():
+            if month not in self._months():
                 self._store.remove_folder(posixpath.join(self._folder, month))
+
+    def _months(self) -> tuple[str, str]:
+        """Return this month and the last."""
+        today = self._today()
+        last = today.replace(day=1) - dt.timedelta(days=1)
+        return f"{today:%Y-%m}", f"{last:%Y-%m}"
 
     def _name(self, path: str) -> str:
         name = posixpath.relpath(path, self._root)
         return hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
 
 
-def _months() -> tuple[str, str]:
-    """Return this month and the last."""
-    today = dt.datetime.now(dt.timezone.utc).date()
-    last = today.replace(day=1) - dt.timedelta(days=1)
-    return f"{today:%Y-%m}", f"{last:%Y-%m}"
+def _today() -> dt.date:
+    return dt.datetime.now(dt.timezone.utc).date()

@@ -199,6 +199,7 @@ class Ledger:
                 self._settle(run, primary, recovery)
         with self.locked():
             self.records.expire(self.store.names(self.staging))
+            self.compacted.expire()
         return recovery
 
     def _primary_of(self, run: str) -> Ledger | None:

@@ -19,6 +19,7 @@ from tests.pubsub_servers import SUBSCRIPTION, create, publish, unacknowledged
 pytestmark = [pytest.mark.chaos, pytest.mark.integration, pytest.mark.timeout(600)]
 
 MESSAGES = 20_000
+MORE = 100
 MODULE = "pipelines.pubsub_to_storage"
 RUN_LIMIT_S = 120.0
 LIFETIME_S = 9.0
@@ -95,13 +96,15 @@ def test_a_job_without_end_that_is_killed_goes_on(
     log = tmp_path / "last"
     process = start_pipeline(MODULE, address, argv, log)
     try:
-        wait_until(lambda: b"job pubsub_to_storage goes on" in log.read_bytes(), RUN_LIMIT_S)
+        # Only a job that runs takes these; a signal before that would end the process.
+        publish(MORE, MESSAGES)
         wait_until(lambda: unacknowledged(address) == 0, RUN_LIMIT_S)
         process.send_signal(signal.SIGTERM)
         assert process.wait(RUN_LIMIT_S) == 0, log.read_text()
     finally:
         process.kill()
         process.wait()
-    assert numbers(output) == list(range(MESSAGES)), log.read_text()
+    assert b"goes on where it stopped" in log.read_bytes()
+    assert numbers(output) == list(range(MESSAGES + MORE)), log.read_text()
     assert all(name.endswith(".avro") for name in names(output))
     assert ObjectStore().names(bucket) == ["out"]

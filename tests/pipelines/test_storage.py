@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,13 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from connectors import storage
 from connectors.files.writer import Format
-from connectors.objects import store_of
+from connectors.objects import ObjectStore, store_of
 from connectors.run import Run
 from runners.local import LocalRunner
 from tests.conftest import message_batch
+from tests.storage_servers import FaultyProxy, StorageServer, faults
 from transforms.batch import Batch
-from transforms.errors import ConfigError, PermanentError
+from transforms.errors import ConfigError, PermanentError, TransientError
 from transforms.message import MESSAGE, MESSAGE_SCHEMA
 
 WINDOW = "19700101T000000_19700101T000100"
@@ -210,3 +212,56 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, data: bytes) -> None
     (tmp_path / name).write_bytes(data)
     with pytest.raises(PermanentError, match=f"{name}: is damaged, or no archive"):
         list(storage.read_archive(str(tmp_path)))
+
+
+@pytest.mark.parametrize("files", [storage.JsonLines("none"), storage.Avro("null")])
+def test_a_full_disk_stops_the_run_and_leaves_nothing(volume: Path, files: Format) -> None:
+    """The error says what to do; nothing is visible, nothing is staged."""
+    with pytest.raises(TransientError, match="disk full"):
+        bounded(str(volume / "out"), storage.Write(str(volume / "out"), files), batch(0, 30_000))
+    assert names(str(volume / "out")) == []
+    assert not list(volume.rglob("*.staged"))
+
+
+def test_a_full_disk_for_what_waits_stops_an_upload(
+    volume: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files wait for their upload in the folder for temporary files; no object is cut off."""
+    monkeypatch.setattr(tempfile, "tempdir", str(volume))
+    root = f"{bucket}/out"
+    with pytest.raises(TransientError, match="disk full"):
+        bounded(root, storage.Write(root, storage.JsonLines("none")), batch(0, 30_000))
+    assert names(root) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_bad_network_costs_and_repeats_no_row(
+    bucket: str, storage_server: StorageServer, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """A job without end, while a fifth of all requests fails in all ways, some after the deed."""
+    root = f"{bucket}/out"
+    with FaultyProxy(storage_server.port, faults(seed, 0.2)) as proxy:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+        endless(storage.Write(root, storage.JsonLines("none"), shards=3))
+        print(f"seed {seed}: {proxy.injected} faults")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage_server.url)
+    rows = [row["n"] for name in names(root) for row in of_json(content(root, name))]
+    assert sorted(rows) == [0, 1, 2, 3, 4]
+
+
+def test_what_waits_for_its_upload_goes_with_it(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that runs for months must not fill its disk."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left: list[int] = []
+    publish = ObjectStore.publish
+
+    def watched(self: ObjectStore, staged: str, path: str, rows: int) -> None:
+        publish(self, staged, path, rows)
+        left.append(len(list(tmp_path.rglob("*.staged"))))
+
+    monkeypatch.setattr(ObjectStore, "publish", watched)
+    endless(storage.Write(f"{bucket}/out"))
+    assert left == [0, 0]
+    assert list(tmp_path.iterdir()) == []
