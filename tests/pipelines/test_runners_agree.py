@@ -12,6 +12,7 @@ Nor is anything late here: what is late depends on the order in which messages c
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -25,18 +26,28 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from connectors import pubsub
+from connectors.bigquery.session import session
+from connectors.bigquery_local import Server
 from connectors.broker import Broker
+from connectors.clients import bigquery_endpoint, open_bigquery
 from connectors.job import JobOptions
 from connectors.run import Limits, Run
-from pipelines import launch, pubsub_to_lake, pubsub_to_storage
+from pipelines import (
+    launch,
+    pubsub_to_bigquery,
+    pubsub_to_lake,
+    pubsub_to_pubsub,
+    pubsub_to_storage,
+)
 from pipelines.params import parse_flags
 from runners import direct
 from runners.local import LocalRunner
+from tests import topics
 from tests.conftest import message_batch
 from tests.processes import wait_until
 from transforms.metrics import NAMESPACE
 
-PROJECT = "projects/test-project"
+RUNNERS = ("direct", "local")
 SCHEMA = [
     {"name": "id", "type": "STRING", "mode": "REQUIRED"},
     {"name": "at", "type": "TIMESTAMP", "mode": "REQUIRED"},
@@ -62,7 +73,7 @@ LAKE = {"event_time": "at", "dedup_by": "id", "output": "OUT"}
 
 
 class Job(NamedTuple):
-    """A pipeline and its flags; OUT in them is a folder, which is compared.
+    """A pipeline and its flags; OUT, TOPIC and TABLE in them are where it writes.
 
     Attributes:
         rejected: how many of the messages are dead letters.
@@ -87,34 +98,43 @@ JOBS = [
     Job(pubsub_to_lake, {"dedup_by": "attribute:key", "output": "OUT"}),
     Job(pubsub_to_storage, {**LAKE, "window": "1h", "format": "parquet", "shards": "2"}),
     Job(pubsub_to_storage, {"schema": "", "output": "OUT", "format": "parquet"}, rejected=0),
+    Job(pubsub_to_pubsub, {"output_topic": "TOPIC", "where": "n > 50"}),
+    Job(pubsub_to_bigquery, {"dedup_by": "id", "table": "TABLE", "if_missing": "create"}),
 ]
 every_job = pytest.mark.parametrize("job", JOBS, ids=str)
 
 
 class Place:
-    """Where a test runs: a topic with one subscription for each runner, and folders."""
+    """Where a test runs: a topic with one subscription for each runner, and all that is written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.server: Server | None = None
         (folder / "schema.json").write_text(json.dumps(SCHEMA))
-        pubsub.create_topic(f"{PROJECT}/topics/clicks")
-        for runner in ("direct", "local"):
-            pubsub.create_subscription(
-                f"{PROJECT}/subscriptions/{runner}", f"{PROJECT}/topics/clicks"
-            )
+        topics.create("clicks", *map("out-{}".format, RUNNERS))
+        for runner in RUNNERS:
+            pubsub.create_subscription(topics.subscription(runner), topics.topic("clicks"))
 
     def argv(self, job: Job, runner: str) -> list[str]:
         """Return the command line of a job."""
-        flags = {"schema": "schema.json", **job.flags, "dead_letter": "dead"}
-        files = {"schema.json": self._folder, "OUT": self._folder / runner,
-                 "dead": self._folder / runner}  # fmt: skip
-        given = {k: str(files[v] / v) if v in files else v for k, v in flags.items() if v}
-        subscription = f"--subscription={PROJECT}/subscriptions/{runner}"
-        return [subscription, *(f"--{name}={value}" for name, value in given.items())]
+        flags = {"schema": "SCHEMA", **job.flags, "dead_letter": "DEAD"}
+        words = {
+            "SCHEMA": str(self._folder / "schema.json"),
+            "OUT": str(self._folder / runner / "out"),
+            "DEAD": str(self._folder / runner / "dead"),
+            "TOPIC": topics.topic(f"out-{runner}"),
+            "TABLE": f"test-project.clicks.{runner}",
+        }
+        given = [f"--{name}={words.get(word, word)}" for name, word in flags.items() if word]
+        return [f"--subscription={topics.subscription(runner)}", *given]
 
-    def written(self, runner: str) -> tuple[Counter[str], Counter[str]]:
-        """Return the rows with their folders, and the dead letters."""
-        return self._rows(runner, "OUT"), self._rows(runner, "dead", "failed_at")
+    def written(self, job: Job, runner: str) -> tuple[Counter[str], Counter[str]]:
+        """Return the rows with their folders, or the messages, and the dead letters."""
+        rows = self._rows(runner, "out") + Counter(map(str, topics.take(f"out-{runner}")))
+        if self.server is not None:
+            found = self.server.query(f"SELECT * FROM clicks.{runner}").to_pylist()
+            rows += Counter(map(str, found))
+        return rows, self._rows(runner, "dead", "failed_at")
 
     def _rows(self, runner: str, name: str, but: str = "") -> Counter[str]:
         """Return the rows of all files, without what only tells when they were written."""
@@ -127,10 +147,20 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    with Broker(data_dir=tmp_path / "broker") as running:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
-        yield Place(tmp_path)
+def place(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setattr(topics, "PROJECT", "projects/test-project")  # one that Dataflow would take
+    with contextlib.ExitStack() as closing:
+        broker = closing.enter_context(Broker(data_dir=tmp_path / "broker"))
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
+        place = Place(tmp_path)
+        if "TABLE" in job.flags.values():
+            place.server = closing.enter_context(Server(project="test-project"))
+            monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", place.server.rest_endpoint)
+            monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", place.server.grpc_endpoint)
+            client = open_bigquery(bigquery_endpoint(), "test-project")
+            client.create_dataset("clicks", retry=None)
+            closing.callback(session().close)
+        yield place
 
 
 def click(number: int) -> bytes:
@@ -143,9 +173,7 @@ def click(number: int) -> bytes:
 def publish() -> int:
     """Publish events, repeated ones, and some that are rejected; return how many."""
     payloads = [*map(click, range(120)), *map(click, range(0, 120, 7)), *REJECTED]
-    with pubsub.Publisher(f"{PROJECT}/topics/clicks") as publisher:
-        published = publisher.publish(message_batch(payloads))
-    assert len(published.ok) == len(payloads)
+    topics.publish_batch("clicks", message_batch(payloads))
     return len(payloads)
 
 
@@ -173,10 +201,10 @@ def test_same_rows_and_dead_letters(job: Job, place: Place) -> None:
     messages = publish()
     assert launch.status(job.module, place.argv(job, "direct")) == 0
     drain(job, place.argv(job, "local"), messages)
-    rows, dead = place.written("direct")
+    rows, dead = place.written(job, "direct")
     assert rows
     assert sum(dead.values()) == job.rejected
-    assert place.written("local") == (rows, dead)
+    assert place.written(job, "local") == (rows, dead)
 
 
 def steps(proto: Any) -> dict[str, Any]:
