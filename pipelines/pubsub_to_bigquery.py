@@ -4,17 +4,19 @@ Payloads become typed columns, repeated messages are dropped, and rows are appen
 Write API in Arrow's own format. What can't be parsed, and what BigQuery refuses, goes to the dead
 letter, with its reason and the whole message.
 
-    python -m connectors.broker --data-dir ./broker &           # or the real Pub/Sub
-    python -m connectors.bigquery_local --data-dir ./bigquery & # or the real BigQuery
     python -m pipelines.pubsub_to_bigquery --runner=local --state_dir=./state \
         --subscription=projects/demo/subscriptions/flights --schema=pipelines/demo/flights.json \
         --dedup_by=event_id --table=test-project.flights.departures --semantics=exactly_once \
         --if_missing=create --partition_by='day(departure)' \
         --message_columns=message_id,attributes --dead_letter=./dead_letters
 
+Without a cloud, start ``python -m connectors.broker`` and ``python -m connectors.bigquery_local``,
+and set the variables that they name. The dataset must exist.
+
 On the local runner, and on Dataflow, it goes on until it is stopped; with exactly_once each row is
 in the table once, whatever process is killed at whatever moment. On the DirectRunner it drains the
-backlog of the subscription and ends, at least once. All options of Beam can be given too.
+backlog of the subscription and ends; each row is there at least once. All options of Beam can be
+given too.
 """
 
 from __future__ import annotations

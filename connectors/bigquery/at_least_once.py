@@ -10,6 +10,7 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.utils.windowed_value import WindowedValue
 
+from connectors.bigquery import limits
 from connectors.bigquery.casting import Faults
 from connectors.bigquery.default_stream import DefaultStream, Ticket
 from connectors.bigquery.forms import ArrowForm, Form, ProtoForm
@@ -76,15 +77,15 @@ class AppendBatches(beam.DoFn):
             yield beam.pvalue.TaggedOutput("dead", windowed.with_value(dead))
         for parcel in parcels:
             self._send(windowed, parcel)
+            while self._bytes() > limits.IN_FLIGHT_BYTES_TOTAL_MAX:
+                yield from self._settled()
         while self._sent and self._sent[0].ticket.requests == 0:
-            yield from self._told(self._sent.popleft())
+            yield from self._settled()
 
     def finish_bundle(self) -> Iterator[Output]:
         """Wait for all answers, and give the connections back."""
         while self._sent:
-            sent = self._sent.popleft()
-            sent.stream.settle(sent.ticket)
-            yield from self._told(sent)
+            yield from self._settled()
         self._hang_up()
 
     def teardown(self) -> None:
@@ -115,7 +116,13 @@ class AppendBatches(beam.DoFn):
         self._streams.move_to_end(key)
         return self._streams[key]
 
-    def _told(self, sent: _Sent) -> Iterator[Output]:
+    def _bytes(self) -> int:
+        return sum(stream.nbytes for stream in self._streams.values())
+
+    def _settled(self) -> Iterator[Output]:
+        """Wait for the answers to what was sent first, and tell of it."""
+        sent = self._sent.popleft()
+        sent.stream.settle(sent.ticket)
         ok, dead = sort_out(sent.batch, sent.faults(), self._plan.step)
         metrics.ROWS_WRITTEN.inc(len(ok))
         if len(ok):

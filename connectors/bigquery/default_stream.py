@@ -67,6 +67,11 @@ class DefaultStream:
         self._under_way: deque[_Sent] = deque()
         self._bytes = 0
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the requests that wait for their answers."""
+        return self._bytes
+
     def send(self, rows: pa.RecordBatch) -> Ticket:
         """Send rows, after waiting for room if much is under way."""
         ticket = Ticket()

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "DATE_DAYS",
     "IN_FLIGHT_BYTES_MAX",
+    "IN_FLIGHT_BYTES_TOTAL_MAX",
     "IN_FLIGHT_REQUESTS_MAX",
     "REQUEST_BYTES_MAX",
     "STREAMS_MAX",
@@ -21,6 +22,8 @@ and emulators refuse more. Larger requests are no faster.
 
 IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
 """Bytes of requests on one connection that wait for their answers: ours, to bound memory."""
+IN_FLIGHT_BYTES_TOTAL_MAX = 64 * 1024 * 1024
+"""The same for all tables that a step writes to at a time."""
 IN_FLIGHT_REQUESTS_MAX = 64
 """Requests on one connection that wait for their answers: ours."""
 

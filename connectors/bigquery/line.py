@@ -71,6 +71,7 @@ class Line:
     def succeeded(self) -> None:
         """Note that the server has taken something."""
         self._patience.restore()
+        self.session.seen(self.table)
 
     def bear(self, error: BaseException) -> None:
         """Wait a while after a transient error.

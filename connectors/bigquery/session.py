@@ -104,6 +104,12 @@ class Session:
             self._schemas[table] = schema
             self._made_s[table] = time.monotonic()
 
+    def seen(self, table: TableName) -> None:
+        """Note that the service knows a table: from now on NOT_FOUND means that it is gone."""
+        if table in self._made_s:
+            with self._lock:
+                self._made_s.pop(table, None)
+
     def is_new(self, table: TableName) -> bool:
         """Tell whether a table was made so lately that NOT_FOUND may pass."""
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from connectors.bigquery.changes import CHANGE_SEQUENCE_NUMBER, CHANGE_TYPE
 from connectors.bigquery.names import TableName
 from connectors.bigquery.session import OUTAGE, Session
 from connectors.bigquery.table_types import rest_fields
-from connectors.clients import bigquery_endpoint, open_bigquery
+from connectors.clients import Endpoint, bigquery_endpoint, open_bigquery
 from transforms.errors import ConfigError
 from transforms.schema import from_bigquery
 
@@ -101,7 +102,7 @@ def schema_of(
 
 def _make(session: Session, table: TableName, create: Create, rows: pa.Schema) -> None:
     endpoint = bigquery_endpoint()
-    client = open_bigquery(endpoint, table.project)
+    client = _client(endpoint, table.project)
     fields = rest_fields(rows)
     subject = retry.Subject(
         "dataset", f"{table.project}.{table.dataset}",
@@ -119,6 +120,11 @@ def _make(session: Session, table: TableName, create: Create, rows: pa.Schema) -
 
     if retry.call(make, subject, OUTAGE):
         session.made(table, from_bigquery(fields))
+
+
+@lru_cache(maxsize=8)
+def _client(endpoint: Endpoint, project: str) -> Any:
+    return open_bigquery(endpoint, project)
 
 
 def _without_changes(rows: pa.Schema) -> pa.Schema:

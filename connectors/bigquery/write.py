@@ -73,7 +73,8 @@ class Write(beam.PTransform):
         A row that is bad is in ``dead`` as soon as BigQuery has said so, and costs its request one
         more round trip; nothing is tried more than once for it.
         Order: none. Time: rows keep their windows and times. Windows don't delay rows.
-        Memory: 32 MiB of requests under way for each table that is written to at the time.
+        Memory: 64 MiB of requests under way, and the batches that they were made of.
+        State: with EXACTLY_ONCE the name of a stream for each table and shard, for good.
 
     Args:
         table: ``PROJECT.DATASET.TABLE``, or a template with ``{column}``, ``{attribute:NAME}`` or

@@ -17,6 +17,7 @@ from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import FixedWindows, SlidingWindows, TimestampedValue
 
 from connectors import bigquery
+from connectors.bigquery.at_least_once import AppendBatches
 from connectors.bigquery.session import session
 from connectors.bigquery_local import Fault, Server
 from connectors.clients import bigquery_endpoint, open_bigquery
@@ -156,13 +157,13 @@ def test_more_tables_than_streams(server: Server, semantics: bigquery.Semantics)
             graph
             | beam.Create([batch(100 * n, 100) for n in range(5)], reshuffle=False)
             | bigquery.Write(
-                TABLE + "_{kind}_{attribute:key}", semantics=semantics, streams_max=3,
+                TABLE + "_{kind}", semantics=semantics, streams_max=2,
                 create=bigquery.Create(),
             )
         )  # fmt: skip
         counted = written.ok | beam.Map(len) | beam.CombineGlobally(sum)
         assert_that(counted, holds(lambda found: found == [500]))
-    assert rows(server, "rows_k3_k403") == [403]
+    assert rows(server, "rows_k3") == list(range(3, 500, 4))
 
 
 @BOTH
@@ -345,3 +346,26 @@ def test_missing_table_is_told_before_the_start(server: Server, tmp_path: Path) 
     """The graph is not even built."""
     with pytest.raises(ConfigError, match="does not exist"):
         beam.Pipeline(runner=LocalRunner()) | beam.Create([batch(0, 1)]) | bigquery.Write(TABLE)
+
+
+def test_bytes_under_way_are_bounded_over_all_tables(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for nearly nothing, a step waits for answers before it sends more; all arrives."""
+    monkeypatch.setattr("connectors.bigquery.limits.IN_FLIGHT_BYTES_TOTAL_MAX", 1)
+    most: list[int] = []
+    told = AppendBatches._bytes
+
+    def seen(step: AppendBatches) -> int:
+        most.append(sum(len(stream._under_way) for stream in step._streams.values()))
+        return told(step)
+
+    monkeypatch.setattr(AppendBatches, "_bytes", seen)
+    with pipeline() as graph:
+        (
+            graph
+            | beam.Create([batch(100 * n, 100) for n in range(5)], reshuffle=False)
+            | bigquery.Write(TABLE + "_{kind}", create=bigquery.Create())
+        )
+    assert rows(server, "rows_k1") == list(range(1, 500, 4))
+    assert max(most) == 1

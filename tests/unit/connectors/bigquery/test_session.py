@@ -83,3 +83,5 @@ def test_new_table_is_known_at_once(bigquery_session: Session) -> None:
     bigquery_session.made(name, SCHEMA)
     assert bigquery_session.is_new(name)
     assert bigquery_session.schema(name) is SCHEMA
+    bigquery_session.seen(name)
+    assert not bigquery_session.is_new(name)
