@@ -1,6 +1,7 @@
 """The streams on a store: what is written together, and what a failure leaves."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
@@ -41,8 +42,12 @@ class Fixture:
 
     def ids(self) -> list[int]:
         """Return what readers see."""
-        rows = self.store.cursor().sql("SELECT id FROM d.t ORDER BY id").fetchall()
-        return [number for (number,) in rows]
+        return [number for (number, *_) in self.rows()]
+
+    def rows(self) -> list[Any]:
+        """Return whole rows."""
+        with closing(self.store.cursor()) as cursor:
+            return list(cursor.execute("SELECT * FROM d.t ORDER BY id").fetchall())
 
 
 @pytest.fixture
@@ -155,7 +160,7 @@ def test_staged_rows_take_the_schema_of_their_commit(local: Fixture) -> None:
               {"name": "tags", "type": "STRING", "mode": "REPEATED"}]  # fmt: skip
     local.catalog.update_table(T, {"schema": {"fields": fields}})
     local.writes.commit(T, [name])
-    assert local.store.cursor().sql("SELECT * FROM d.t").fetchall() == [(1, [])]
+    assert local.rows() == [(1, [])]
 
 
 @pytest.mark.parametrize("call", ["finalize", "flush"])
