@@ -17,7 +17,7 @@ from transforms.errors import PermanentError
 
 __all__ = [
     "BYTES", "ONCE", "SCHEME", "AbsentError", "Upload", "absent", "blob", "call", "client", "copy",
-    "parts", "prefix",
+    "met", "parts", "prefix",
 ]  # fmt: skip
 
 Result = TypeVar("Result")
@@ -66,6 +66,24 @@ def call(
             raise
 
     return retry.call(attempt, _subject(path), backoff)
+
+
+def met(
+    path: str,
+    action: Callable[[], Any],
+    backoff: retry.Backoff,
+    other: Callable[[Exception], None] | None = None,
+) -> bool:
+    """Call as ``call`` does, and tell whether the precondition of the call held."""
+
+    def attempt() -> bool:
+        try:
+            action()
+        except api.PreconditionFailed:
+            return False
+        return True
+
+    return call(path, attempt, backoff, other)
 
 
 class AbsentError(PermanentError):

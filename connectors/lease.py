@@ -91,14 +91,20 @@ class Lease:
         """Return the lease as soon as it is free or its holder seems dead, within ``wait_s``."""
         deadline = time.monotonic() + wait_s
         content = _Content(holder, secrets.token_hex(8))
+        taken_from = ""
         while True:
             seen = slots.see(path)
+            found = msgspec.json.decode(seen.content, type=_Content) if seen else None
+            if seen and found and found.token == content.token:
+                # Our own: the answer to the write was lost, and the write repeated.
+                return cls(slots, path, content, seen.generation, taken_from)
             if seen is None or _is_dead(seen):
+                taken_from = found.holder if found else ""
                 encoded = msgspec.json.encode(content)
                 generation = slots.replace(path, encoded, seen.generation if seen else 0)
                 if generation is not None:
-                    former = msgspec.json.decode(seen.content, type=_Content) if seen else None
-                    return cls(slots, path, content, generation, former.holder if former else "")
+                    return cls(slots, path, content, generation, taken_from)
+                continue
             if time.monotonic() >= deadline:
                 return None
             time.sleep(_POLL_S)
@@ -107,16 +113,27 @@ class Lease:
         count = 0
         while not self._released.wait(RENEW_S):
             count += 1
-            content = msgspec.json.encode(msgspec.structs.replace(self._content, count=count))
             try:
-                generation = self._slots.replace(self._path, content, self._generation)
+                is_ours = self._renewed(count)
             except HeadraceError as error:
                 _log.warning("could not renew the lock %s: %s", self._path, error)
                 continue
-            if generation is None:
+            if not is_ours:
                 _log.warning("the lock %s was taken over by another process", self._path)
                 return
-            self._generation = generation
+
+    def _renewed(self, count: int) -> bool:
+        """Write the object again; tell whether it is still ours."""
+        content = msgspec.json.encode(msgspec.structs.replace(self._content, count=count))
+        generation = self._slots.replace(self._path, content, self._generation)
+        if generation is None:
+            seen = self._slots.see(self._path)
+            found = msgspec.json.decode(seen.content, type=_Content) if seen else None
+            if not (seen and found and found.token == self._content.token):
+                return False
+            generation = seen.generation  # an answer was lost
+        self._generation = generation
+        return True
 
     def release(self) -> None:
         """Stop renewing, and delete the object if it is still ours."""

@@ -24,16 +24,17 @@ import errno
 import logging
 import posixpath
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os.path import realpath
 
 from connectors.compacted import Compacted
+from connectors.finish import finish
 from connectors.objects import store_of
 from connectors.records import REDELIVERY_S, Commit, LakeFile, Record, Records
 from connectors.store import Lock, Store, is_full, is_remote, mark, write_error
-from transforms.errors import ConfigError, PermanentError, TransientError
+from transforms.errors import ConfigError, TransientError
 
 __all__ = ["PRIMARY", "Commit", "LakeFile", "Ledger", "Recovery"]
 
@@ -295,52 +296,7 @@ class Ledger:
     def finish(self, record: Record) -> None:
         """Move the files of a commit to their final names. Needs the lock; safe to repeat.
 
-        What was merged into them is removed after. In between its rows are there twice.
-
         Raises:
             PermanentError: a file is neither where it was staged nor where it belongs.
         """
-        waiting = self._waiting(record)
-        folders = sorted({posixpath.dirname(file.path) for file in record.files})
-        for folder in folders:
-            self._stores(folder).make_folder(folder)
-        # Before the first of the new files appears: a job that writes an old one again must not.
-        self.compacted.add(record.removed)
-        for store, files in self._by_store(waiting):
-            store.rename_all([(file.staged, file.path) for file in files])
-        for folder in folders:
-            self._stores(folder).sync_folder(folder)
-        for path in record.removed:
-            self.store.remove(path)
-        # Or they come back with the power, when nothing tells any more that they are gone.
-        for folder in sorted({posixpath.dirname(path) for path in record.removed}):
-            self.store.sync_folder(folder)
-        for folder in record.staging:
-            self._stores(folder).remove_folder(folder)
-
-    def _by_store(self, files: Iterable[LakeFile]) -> Iterator[tuple[Store, list[LakeFile]]]:
-        """Yield the files of this machine and those on Cloud Storage: a run may write to both."""
-        kinds: dict[bool, list[LakeFile]] = {}
-        for file in files:
-            kinds.setdefault(is_remote(file.path), []).append(file)
-        for members in kinds.values():
-            yield self._stores(members[0].path), members
-
-    def _waiting(self, record: Record) -> list[LakeFile]:
-        """Return the files that have not moved yet; refuse if one is lost, before any moves."""
-        waiting, lost = [], []
-        for store, files in self._by_store(record.files):
-            staged = store.present([file.staged for file in files])
-            waiting += [file for file in files if file.staged in staged]
-            moved = [file for file in files if file.staged not in staged]
-            there = store.present([file.path for file in moved])
-            merged = self.compacted.find([file.path for file in moved if file.path not in there])
-            lost += [file for file in moved if file.path not in there | merged]
-        if lost:
-            raise PermanentError(
-                f"run {record.id} has committed, but {len(lost)} of its files are missing: there "
-                f"is neither {lost[0].staged} nor {lost[0].path}. If the lake was moved, move it "
-                "back to where it was (with its state) and run again. If the files were deleted on "
-                f"purpose, delete {posixpath.join(self.staging, record.id)} too."
-            )
-        return waiting
+        finish(record, self.compacted, self._stores)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import logging
 import os
@@ -14,13 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, TypeVar
 
 import pyarrow as pa
-from google.api_core import exceptions as api
 
 from connectors import cloud_storage as cloud
 from connectors import retry
 from connectors.cloud_storage import BYTES, ONCE, SCHEME, AbsentError, Upload, absent
-from connectors.lease import Lease, Seen
-from connectors.store import LOCK_WAIT_S, Found, LocalStore, Lock, Store, is_remote
+from connectors.lease import Lease
+from connectors.local_store import LocalStore
+from connectors.object_slots import ObjectSlots
+from connectors.store import LOCK_WAIT_S, Found, Lock, Store, is_remote
 from transforms.errors import ConfigError, PermanentError
 
 __all__ = ["ObjectStore", "store_of"]
@@ -58,6 +58,7 @@ class ObjectStore:
 
     def __init__(self, backoff: retry.Backoff = _PATIENCE) -> None:
         self._backoff = backoff
+        self._slots = ObjectSlots(backoff)
 
     def names(self, folder: str) -> list[str]:
         """Return what is directly below a prefix, sorted."""
@@ -109,7 +110,7 @@ class ObjectStore:
 
     def write_new(self, path: str, content: bytes) -> bool:
         """Make an object unless there is one; tell whether its content is now this."""
-        return self.replace(path, content, 0) is not None or self.read(path) == content
+        return self._slots.replace(path, content, 0) is not None or self.read(path) == content
 
     def input(self, path: str) -> Any:
         """Return the object as an open file of this machine, which goes when it is closed.
@@ -165,7 +166,7 @@ class ObjectStore:
             )
 
         size = file.seek(0, io.SEEK_END)
-        return self._met(path, upload)
+        return cloud.met(path, upload, self._backoff)
 
     def _require_own(self, path: str, note: dict[str, str]) -> None:
         """Refuse an object of our name that another job has written.
@@ -233,43 +234,11 @@ class ObjectStore:
 
     def lock(self, folder: str, wait_s: float = LOCK_WAIT_S, holder: str = "") -> Lock | None:
         """Lock a prefix by an object in it."""
-        return Lease.acquire(self, posixpath.join(folder, _LOCK), wait_s, holder)
+        return Lease.acquire(self._slots, posixpath.join(folder, _LOCK), wait_s, holder)
 
     def can_stage(self, folder: str, root: str) -> bool:
         """Tell whether the prefix is in a bucket at all: what lies beside a bucket is not."""
         return is_remote(folder) == is_remote(root)
-
-    def see(self, path: str) -> Seen | None:
-        """Return an object with its generation; see ``connectors.lease.Slots``."""
-
-        def found() -> Seen:
-            blob = cloud.blob(path)
-            content = blob.download_as_bytes(**ONCE)
-            blob.reload(if_generation_match=blob.generation, **ONCE)
-            return Seen(blob.generation, blob.updated, content)
-
-        with contextlib.suppress(AbsentError):
-            return self._call(path, found, absent)
-        return None
-
-    def replace(self, path: str, content: bytes, generation: int) -> int | None:
-        """Write an object if it has the generation; see ``connectors.lease.Slots``."""
-        written: list[int] = []
-
-        def upload() -> None:
-            blob = cloud.blob(path)
-            blob.upload_from_string(content, BYTES, if_generation_match=generation, **ONCE)
-            written.append(blob.generation)
-
-        return written[0] if self._met(path, upload) else None
-
-    def discard(self, path: str, generation: int) -> None:
-        """Delete an object if it has the generation; see ``connectors.lease.Slots``."""
-        with contextlib.suppress(AbsentError):
-            delete = functools.partial(
-                cloud.blob(path).delete, if_generation_match=generation, **ONCE
-            )
-            self._met(path, delete, absent)
 
     def _generation(self, path: str) -> int:
         """Return the generation of an object, 0 if there is none."""
@@ -282,20 +251,6 @@ class ObjectStore:
             return blob.generation if blob else 0
 
         return self._call(path, found)
-
-    def _met(
-        self, path: str, action: Callable[[], Any], other: Callable[[Exception], None] | None = None
-    ) -> bool:
-        """Call, and tell whether the precondition of the call held."""
-
-        def attempt() -> bool:
-            try:
-                action()
-            except api.PreconditionFailed:
-                return False
-            return True
-
-        return self._call(path, attempt, other)
 
     def _call(
         self,

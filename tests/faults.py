@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from connectors.store import LocalStore, Lock
+from connectors.local_store import LocalStore
+from connectors.store import Lock
 
 
 class Crash(BaseException):

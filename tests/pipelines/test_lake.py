@@ -40,8 +40,8 @@ from connectors.files.steps import Target, WritePanes
 from connectors.lake import FileOptions
 from connectors.lake.write import HiveFolders
 from connectors.ledger import Commit, Ledger
+from connectors.local_store import LocalStore
 from connectors.run import Run
-from connectors.store import LocalStore
 from runners.local import LocalRunner
 from transforms import metrics
 from transforms.batch import Batch

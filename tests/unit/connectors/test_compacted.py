@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.compacted import Compacted
-from connectors.store import LocalStore
+from connectors.local_store import LocalStore
 
 
 @pytest.fixture

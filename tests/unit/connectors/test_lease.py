@@ -136,3 +136,37 @@ def test_waiting_ends_with_the_release(slots: Slots) -> None:
     first = held(slots)
     threading.Timer(0.1, first.release).start()
     held(slots, wait_s=10).release()
+
+
+class Losing(Slots):
+    """Loses the answer to every write, which its client then repeats in vain."""
+
+    def replace(self, path: str, content: bytes, generation: int) -> int | None:
+        super().replace(path, content, generation)
+        return None
+
+
+def test_a_lock_whose_answer_was_lost_is_ours(slots: Slots) -> None:
+    """Not waited for as if another had it; whoever it was taken from is told all the same."""
+    slots = Losing()
+    lock = held(slots, "run-1")
+    assert lock.taken_from == ""
+    wait_until(lambda: slots.writes >= 3, 10)
+    assert lock._thread.is_alive()
+    lock.release()
+    assert slots.objects == {}
+
+
+def test_a_takeover_whose_answer_was_lost_names_the_former_holder(
+    slots: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not ourselves, whom we would abort."""
+    monkeypatch.setattr(lease, "RENEW_S", 3600.0)
+    dead = held(slots, "run-1")
+    losing = Losing()
+    losing.objects, losing.writes = slots.objects, slots.writes
+    losing.age(lease.LEASE_S + 1)
+    other = held(losing, "run-2")
+    assert other.taken_from == "run-1"
+    other.release()
+    dead.release()

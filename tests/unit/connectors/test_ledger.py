@@ -16,7 +16,8 @@ import pytest
 
 from connectors.identity import IDENTITY_SCHEMA
 from connectors.ledger import LakeFile, Ledger, Recovery
-from connectors.store import LocalStore, Lock
+from connectors.local_store import LocalStore
+from connectors.store import Lock
 from connectors.transaction import MANIFEST, Transaction, encode_manifest
 from tests.conftest import PUBLISHED
 from tests.faults import Crash, Fuse, MortalStore

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from connectors.local_store import LocalStore
 from connectors.objects import ObjectStore, store_of
-from connectors.store import LocalStore
 from transforms.errors import ConfigError
 
 

@@ -17,8 +17,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from connectors.identity import IDENTITY_SCHEMA
 from connectors.ledger import LakeFile, Ledger
+from connectors.local_store import LocalStore
 from connectors.run import Limits, Run
-from connectors.store import LocalStore, Store
+from connectors.store import Store
 from connectors.transaction import MANIFEST, encode_manifest
 from tests.conftest import PUBLISHED
 from tests.faults import Crash, Fuse, MortalStore

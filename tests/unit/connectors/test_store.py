@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.store import LocalStore, is_remote, mark, write_error
+from connectors.local_store import LocalStore
+from connectors.store import is_remote, mark, write_error
 from transforms.errors import PermanentError, TransientError
 
 STORE = LocalStore()
@@ -59,7 +60,7 @@ def test_a_folder_is_removed_with_its_content(tmp_path: Path) -> None:
 def test_a_lock_excludes_until_its_holder_dies(tmp_path: Path) -> None:
     """The system gives back the lock of a process that was killed."""
     code = (
-        "import sys, time; from connectors.store import LocalStore;"
+        "import sys, time; from connectors.local_store import LocalStore;"
         "lock = LocalStore().lock(sys.argv[1]); print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)

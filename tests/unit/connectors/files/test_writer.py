@@ -16,7 +16,7 @@ from connectors.files import writer as module
 from connectors.files.parquet import FileOptions
 from connectors.files.writer import FilesWriter
 from connectors.ledger import LakeFile
-from connectors.store import LocalStore
+from connectors.local_store import LocalStore
 from transforms.batch import Batch
 from transforms.errors import PermanentError
 
