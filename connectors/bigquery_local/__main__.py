@@ -27,7 +27,9 @@ def main(argv: list[str]) -> int:
             host=options.host,
         ) as server:
             print(
-                f"bigquery_local ready: grpc {server.grpc_endpoint}, rest {server.rest_endpoint}",
+                f"bigquery_local ready: grpc {server.grpc_endpoint}, rest {server.rest_endpoint}; "
+                f"export BIGQUERY_EMULATOR_HOST={server.rest_endpoint} "
+                f"BIGQUERY_STORAGE_EMULATOR_HOST={server.grpc_endpoint}",
                 flush=True,
             )
             stop.wait()

@@ -23,7 +23,8 @@ UPLOAD = "/upload/bigquery/v2/projects/{project}/jobs"
 
 def job_routes(jobs: Jobs, faults: Faults) -> list[Route]:
     """Return the routes of jobs, queries and uploads."""
-    handlers, uploads = _Jobs(jobs, faults), _Uploads(jobs)
+    handlers = _Jobs(jobs, faults)
+    uploads = _Uploads(handlers)
     return [
         route("POST", BASE + "/jobs", handlers.insert),
         route("GET", BASE + "/jobs", handlers.list),
@@ -43,11 +44,14 @@ class _Jobs:
         self._jobs, self._faults = jobs, faults
 
     def insert(self, call: Call, project: str) -> Answer:
-        resource = call.json()
+        return self.run(project, call.json())
+
+    def run(self, project: str, resource: Mapping[str, Any], media: bytes | None = None) -> Answer:
+        """Insert a job, whichever way its file came."""
         name = str((resource.get("jobReference") or {}).get("jobId", ""))
         fault = self._faults.strike("jobs.insert", name)
         strike_now(fault, after=False)
-        job = self._jobs.insert(project, resource)
+        job = self._jobs.insert(project, resource, media)
         strike_now(fault, after=True)
         return Answer(job)
 
@@ -106,14 +110,14 @@ def _response(kind: str, job: Mapping[str, Any], rows: Rows, wanted: _Page) -> d
 
 
 class _Uploads:
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: _Jobs) -> None:
         self._jobs, self._uploads = jobs, Uploads()
 
     def begin(self, call: Call, project: str) -> Answer:
         kind = call.query.get("uploadType")
         if kind == "multipart":
             resource, media = multipart(call.headers.get("content-type", ""), call.body)
-            return Answer(self._jobs.insert(project, resource, media))
+            return self._jobs.run(project, resource, media)
         if kind != "resumable":
             raise Refusal(Code.INVALID_ARGUMENT, f"uploadType {kind!r}: multipart or resumable.")
         upload = self._uploads.begin(call.json())
@@ -129,4 +133,4 @@ class _Uploads:
             received = self._uploads.received(upload)
             headers = {"Range": f"bytes=0-{received - 1}"} if received else {}
             return Answer(status=308, headers=headers)
-        return Answer(self._jobs.insert(project, *whole))
+        return self._jobs.run(project, *whole)

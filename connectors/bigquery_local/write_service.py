@@ -52,6 +52,8 @@ def write_handler(writes: Writes, faults: Faults) -> Any:
         try:
             for request in requests:
                 yield connection.answer(request)
+        except grpc.RpcError:
+            return  # the client has gone: there is nobody to tell
         except Exception as error:  # noqa: BLE001 - all that is no refusal is our own fault
             abort(context, error)
 

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import types as api
 from google.rpc import status_pb2
 
+from connectors import bigquery_local
 from connectors.bigquery_local import Fault, Server, limits
 from tests.bigquery_clients import Clients, arrow_request, ids, serving, storage_code
 
@@ -51,6 +53,13 @@ def table(clients: Clients, request: pytest.FixtureRequest) -> str:
 def codes(responses: list[Any]) -> list[int]:
     """Return the gRPC code of each response; 0 is success."""
     return [response.error.code for response in responses]
+
+
+def test_example_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """As it stands there."""
+    text = (Path(bigquery_local.__file__).parent / "README.md").read_text()
+    exec(text.partition("```python\n")[2].partition("```")[0], {})
+    assert "one: int32" in capsys.readouterr().out
 
 
 def test_pipelined_requests_are_answered_in_order(clients: Clients, table: str) -> None:

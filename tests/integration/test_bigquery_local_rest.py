@@ -15,7 +15,7 @@ from google.api_core import exceptions
 from google.cloud import bigquery, storage
 from google.cloud.bigquery_storage_v1 import types as api
 
-from connectors.bigquery_local import Server
+from connectors.bigquery_local import Fault, Server
 from tests.bigquery_clients import PROJECT, Clients, arrow_request, ids, serving
 from tests.storage_servers import StorageServer
 
@@ -215,6 +215,21 @@ def test_job_id_is_used_once(clients: Clients) -> None:
     clients.rest.query("SELECT 1", job_id="query-once", job_retry=None).result()
     with pytest.raises(exceptions.Conflict):
         clients.rest.query("SELECT 1", job_id="query-once", retry=None, job_retry=None).result()
+
+
+@pytest.mark.parametrize("size", [None, len(parquet())])
+def test_load_whose_answer_is_lost(local: tuple[Server, Clients], size: int | None) -> None:
+    """Its repetition under the same id finds it done: the rows are in once."""
+    server, clients = local
+    name = f"lost_{size}"
+    clients.table(name, *COLUMNS)
+    server.faults.add(Fault("INTERNAL", target=f"load-{name}", method="jobs.insert", after=True))
+    with pytest.raises(exceptions.GoogleAPICallError):
+        load(clients, name, f"load-{name}", size=size)
+    with pytest.raises(exceptions.Conflict):
+        load(clients, name, f"load-{name}", size=size)
+    assert clients.rest.get_job(f"load-{name}").output_rows == 2
+    assert clients.rest.get_table(f"data.{name}").num_rows == 2
 
 
 def test_load_of_rows_that_do_not_fit(clients: Clients) -> None:
