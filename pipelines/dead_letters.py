@@ -23,7 +23,7 @@ class DeadLetters(Group):
     dead_letter: dead_letter.Target = param(
         kinds.DEAD_LETTER,
         "Where to keep what was rejected, with the reason and the whole message: a topic, a "
-        "BigQuery table PROJECT:DATASET.TABLE, or a folder.",
+        "BigQuery table PROJECT.DATASET.TABLE, or a folder.",
         example="./dead_letters, gs://my-bucket/dead_letters or projects/my-project/topics/dead",
         group="Dead letters",
     )

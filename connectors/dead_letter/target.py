@@ -46,18 +46,23 @@ class Table:
         return f"{self.project}.{self.dataset}.{self.table}"
 
     def __str__(self) -> str:
-        return f"{self.project}:{self.dataset}.{self.table}"
+        return self.dotted
 
 
 Target: TypeAlias = Folder | Topic | Table
 
 # A project may have its domain in front: example.com:my-project.
 _SHORT = re.compile(r"(?P<project>[^/]+):(?P<dataset>\w+)\.(?P<table>[^/.:]+)")
+# A folder of such a name needs ./ in front.
+_DOTTED = re.compile(r"(?P<project>[a-z][a-z0-9-]*)\.(?P<dataset>\w+)\.(?P<table>[\w$-]+)")
 _LONG = re.compile(r"projects/(?P<project>[^/]+)/datasets/(?P<dataset>\w+)/tables/(?P<table>[^/]+)")
 
 
 def target(text: str) -> Target:
-    """Read ``projects/P/topics/T``, ``P:D.T``, ``projects/P/datasets/D/tables/T``, or a folder.
+    """Read a topic, a table or a folder.
+
+    A topic is ``projects/P/topics/T``; a table ``P.D.T``, ``P:D.T`` or
+    ``projects/P/datasets/D/tables/T``; what is neither is a folder.
 
     Raises:
         ConfigError: it is none of them, or a name is against the rules of the service.
@@ -65,13 +70,17 @@ def target(text: str) -> Target:
     if text.startswith("projects/") and "/topics/" in text:
         names.check_topic("topic", text)
         return Topic(text)
-    if table := _SHORT.fullmatch(text) or _LONG.fullmatch(text):
+    if table := _first_match(text, _SHORT, _DOTTED, _LONG):
         return Table(**table.groupdict())
     path = text.rstrip("/") or text[:1]
     if not path or path.startswith("projects/") or "://" in path.removeprefix("gs://"):
         raise ConfigError(
             "dead letter", text,
             "must be a topic, a table, or a folder on this machine or gs://BUCKET/FOLDER",
-            "Write projects/PROJECT/topics/ID, PROJECT:DATASET.TABLE or for example ./dead_letters",
+            "Write projects/PROJECT/topics/ID, PROJECT.DATASET.TABLE or for example ./dead_letters",
         )  # fmt: skip
     return Folder(path)
+
+
+def _first_match(text: str, *patterns: re.Pattern[str]) -> re.Match[str] | None:
+    return next(filter(None, (pattern.fullmatch(text) for pattern in patterns)), None)

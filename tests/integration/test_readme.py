@@ -8,6 +8,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from connectors import pubsub
+from connectors.bigquery_local import Server
 from pipelines.demo import flights
 from tests.processes import ROOT, BrokerProcess, run_pipeline, start_pipeline, wait_until
 
@@ -81,9 +82,37 @@ def test_job_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     check_result(tmp_path)
 
 
+def test_bigquery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands and the client code give one row in the table, and one rejected message."""
+    started = "$ python -m pipelines.pubsub_to_bigquery"
+    command = next(block for block in code_blocks("console") if block.startswith(started))
+    creating, querying = (block for block in code_blocks("python") if "client." in block)
+    log = tmp_path / "log"
+    with BrokerProcess(tmp_path / "broker") as broker, Server() as server:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", server.rest_endpoint)
+        monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", server.grpc_endpoint)
+        exec(code_blocks("python")[0], {})
+        names: dict[str, object] = {}
+        exec(creating, names)
+        argv = flags_of(command, tmp_path)
+        module = "pipelines.pubsub_to_bigquery"
+        status = run_pipeline(module, broker.address, argv, log, limit_s=60)
+        assert status == 0, log.read_text()
+        exec(querying, names)
+        exec(
+            "rejected = [row.data for row in client.query('SELECT data FROM flights.rejected')]",
+            names,
+        )
+    assert capsys.readouterr().out.count("UA1545") == 1
+    assert names["rejected"] == [b"not a flight"]
+
+
 def test_pipeline_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example is complete: saved to a file and started, it gives the right answer."""
-    code = code_blocks("python")[1]
+    code = next(block for block in code_blocks("python") if "def build" in block)
     (tmp_path / "carrier_delays.py").write_text(code)
     events = flights.events(2_000)
     with BrokerProcess(tmp_path / "broker") as broker:

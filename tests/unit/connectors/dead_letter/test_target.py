@@ -15,6 +15,8 @@ from transforms.errors import ConfigError
         ("gs://bucket/dead/", Folder("gs://bucket/dead")),
         ("./projects/p/topics/t", Folder("./projects/p/topics/t")),
         ("projects/p/topics/dead", Topic("projects/p/topics/dead")),
+        ("p.d.t", Table("p", "d", "t")),
+        ("./p.d.t", Folder("./p.d.t")),
         ("p:d.t", Table("p", "d", "t")),
         ("example.com:p:d.t", Table("example.com:p", "d", "t")),
         ("projects/p/datasets/d/tables/t", Table("p", "d", "t")),
@@ -31,7 +33,7 @@ def test_form_says_which_target_is_meant(text: str, meant: object) -> None:
 )
 def test_what_is_none_of_the_three_is_refused(text: str) -> None:
     """The error names all three forms."""
-    with pytest.raises(ConfigError, match=r"a topic, a table, or a folder.*PROJECT:DATASET\.TABLE"):
+    with pytest.raises(ConfigError, match=r"a topic, a table, or a folder.*PROJECT\.DATASET\.TABLE"):
         target(text)
 
 
@@ -41,7 +43,7 @@ def test_bad_topic_is_refused_by_the_rule_of_topics() -> None:
         target("projects/p/topics/1")
 
 
-@pytest.mark.parametrize("text", ["./dead", "projects/p/topics/dead", "p:d.t"])
+@pytest.mark.parametrize("text", ["./dead", "projects/p/topics/dead", "p.d.t"])
 def test_target_is_shown_as_it_was_written(text: str) -> None:
     """An error about a target can be traced to the flag that gave it."""
     assert str(target(text)) == text
