@@ -7,8 +7,20 @@ from connectors import bigquery
 """
 
 from connectors.bigquery.changes import Changes
+from connectors.bigquery.load import Load, Loaded
+from connectors.bigquery.load_job import LoadJob
 from connectors.bigquery.read import Read
 from connectors.bigquery.tables import Create
 from connectors.bigquery.write import Semantics, Write, Written
 
-__all__ = ["Changes", "Create", "Read", "Semantics", "Write", "Written"]
+__all__ = [
+    "Changes",
+    "Create",
+    "Load",
+    "LoadJob",
+    "Loaded",
+    "Read",
+    "Semantics",
+    "Write",
+    "Written",
+]

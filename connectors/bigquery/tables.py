@@ -20,7 +20,7 @@ from connectors.clients import Endpoint, bigquery_endpoint, open_bigquery
 from transforms.errors import ConfigError
 from transforms.schema import from_bigquery
 
-__all__ = ["Create", "schema_of"]
+__all__ = ["Create", "configure", "schema_of"]
 
 CALL_S = 60.0
 _GRANULARITIES = ("hour", "day", "month", "year")
@@ -137,6 +137,20 @@ def _definition(table: TableName, create: Create, fields: list[dict[str, Any]]) 
 
     columns = [bigquery.SchemaField.from_api_repr(field) for field in fields]
     made = bigquery.Table(str(table), schema=columns)
+    configure(made, create)
+    if create.expiration_s is not None:
+        now = dt.datetime.now(dt.timezone.utc)
+        made.expires = now + dt.timedelta(seconds=create.expiration_s)
+    if create.primary_key:
+        key = bigquery.table.PrimaryKey(list(create.primary_key))
+        made.table_constraints = bigquery.table.TableConstraints(key, None)
+    return made
+
+
+def configure(made: Any, create: Create) -> None:
+    """Set partitions and clustering of a table, or of the configuration of a load job."""
+    from google.cloud import bigquery  # noqa: PLC0415 - as above
+
     if create.partition_by is not None:
         granularity, column = _partition(create.partition_by)
         made.time_partitioning = bigquery.TimePartitioning(
@@ -146,13 +160,6 @@ def _definition(table: TableName, create: Create, fields: list[dict[str, Any]]) 
         )
     if create.cluster_by:
         made.clustering_fields = list(create.cluster_by)
-    if create.expiration_s is not None:
-        now = dt.datetime.now(dt.timezone.utc)
-        made.expires = now + dt.timedelta(seconds=create.expiration_s)
-    if create.primary_key:
-        key = bigquery.table.PrimaryKey(list(create.primary_key))
-        made.table_constraints = bigquery.table.TableConstraints(key, None)
-    return made
 
 
 def _partition(text: str) -> tuple[str, str]:
