@@ -65,6 +65,21 @@ class Call:
             raise Refusal(Code.INVALID_ARGUMENT, "The body must be a JSON object.")
         return found
 
+    def whole(self, name: str, default: int) -> int:
+        """Return a parameter that is a whole number, not below 0.
+
+        Raises:
+            Refusal: it is something else.
+        """
+        text = self.query.get(name) or str(default)
+        if not text.isdecimal():
+            raise Refusal(Code.INVALID_ARGUMENT, f"Invalid value for {name}: {text}.")
+        return int(text)
+
+    def flag(self, name: str) -> bool:
+        """Return a parameter that is true or false."""
+        return self.query.get(name, "").lower() == "true"
+
 
 @dataclass(frozen=True)
 class Answer:

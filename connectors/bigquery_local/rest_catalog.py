@@ -58,7 +58,7 @@ class _Datasets:
         return Answer(self._catalog.update_dataset(project, dataset, call.json()))
 
     def delete(self, call: Call, project: str, dataset: str) -> Answer:
-        contents = call.query.get("deleteContents", "").lower() == "true"
+        contents = call.flag("deleteContents")
         self._catalog.drop_dataset(project, dataset, contents=contents)
         return Answer(status=204)
 

@@ -76,9 +76,9 @@ class _Jobs:
 
     def results(self, call: Call, project: str, job: str) -> Answer:
         rows = self._jobs.results(project, job)
-        start = int(call.query.get("pageToken") or call.query.get("startIndex") or 0)
-        size = int(call.query.get("maxResults") or limits.PAGE_ROWS_MAX)
-        micros = call.query.get("formatOptions.useInt64Timestamp", "").lower() == "true"
+        start = call.whole("pageToken", call.whole("startIndex", 0))
+        size = call.whole("maxResults", limits.PAGE_ROWS_MAX)
+        micros = call.flag("formatOptions.useInt64Timestamp")
         body = self._jobs.get(project, job)
         return Answer(
             _response("bigquery#getQueryResultsResponse", body, rows, _Page(start, size, micros))

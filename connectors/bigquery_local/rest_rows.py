@@ -47,10 +47,9 @@ class _Rows:
         if selected := call.query.get("selectedFields"):
             wanted = {part.strip().split(".")[0].lower() for part in selected.split(",")}
             schema = tuple(field for field in schema if field.name.lower() in wanted)
-        start = int(call.query.get("pageToken") or call.query.get("startIndex") or 0)
-        size = int(call.query.get("maxResults") or limits.PAGE_ROWS_MAX)
-        size = min(size, limits.PAGE_ROWS_MAX)
-        micros = call.query.get("formatOptions.useInt64Timestamp", "").lower() == "true"
+        start = call.whole("pageToken", call.whole("startIndex", 0))
+        size = min(call.whole("maxResults", limits.PAGE_ROWS_MAX), limits.PAGE_ROWS_MAX)
+        micros = call.flag("formatOptions.useInt64Timestamp")
         total = self._catalog.count(name)
         body: dict[str, Any] = {"kind": "bigquery#tableDataList", "totalRows": str(total)}
         if schema:
