@@ -53,7 +53,7 @@ def test_job_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_failure_that_may_pass_is_followed_by_another_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failed job keeps its id; whoever comes later goes the same way to the one that succeeded."""
+    """A failed job keeps its id; whoever comes later finds the one that succeeded."""
     client = Client("backendError", "rateLimitExceeded", None)
     load = loader(client, monkeypatch)
     done = load.load(FILES)
