@@ -44,6 +44,7 @@ bench: $(STAMP) ## Measure side by side with Beam per element, Bytewax, DuckDB a
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.restart
 	$(BIN)/python -m benchmarks.workers
+	$(BIN)/python -m benchmarks.backlog
 	$(BIN)/python -m benchmarks.bigquery
 
 lock: $(STAMP) ## Pin every package anew, for Python 3.10 to 3.13
