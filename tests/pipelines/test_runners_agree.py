@@ -34,6 +34,7 @@ from connectors.job import JobOptions
 from connectors.run import Limits, Run
 from pipelines import (
     launch,
+    pubsub_aggregate,
     pubsub_to_bigquery,
     pubsub_to_lake,
     pubsub_to_pubsub,
@@ -98,6 +99,10 @@ JOBS = [
     Job(pubsub_to_lake, {"dedup_by": "attribute:key", "output": "OUT"}),
     Job(pubsub_to_storage, {**LAKE, "window": "1h", "format": "parquet", "shards": "2"}),
     Job(pubsub_to_storage, {"schema": "", "output": "OUT", "format": "parquet"}, rejected=0),
+    Job(pubsub_aggregate, {**LAKE, "window": "session:20m", "measures": "n=count(),most=max(n)"}),
+    Job(
+        pubsub_aggregate, {**LAKE, "window": "sliding:2h/1h", "by": "n", "measures": "rows=count()"}
+    ),
     Job(pubsub_to_pubsub, {"output_topic": "TOPIC", "where": "n > 50"}),
     Job(pubsub_to_bigquery, {"dedup_by": "id", "table": "TABLE", "if_missing": "create"}),
 ]
@@ -229,21 +234,22 @@ def kinds(steps: Mapping[str, Any]) -> dict[str, str]:
 
 
 @every_job
-def test_dataflow_gets_the_steps_of_the_local_runner(job: Job, place: Place) -> None:
-    """Steps have the same names, kinds and places, and each is one that the service knows."""
+def test_same_steps(job: Job, place: Place) -> None:
+    """Dataflow gets the local runner's steps, each of a kind that it knows; a run's user does too.
+
+    How a step of a bounded run writes is another matter, for it commits as a whole.
+    """
     argv = place.argv(job, "local")
     dataflow = of_dataflow(job, argv)
     assert kinds(dataflow) == kinds(steps(build(job, argv, LocalRunner()).to_runner_api()))
     primitives = Counter(step.spec.urn for step in dataflow.values() if not step.subtransforms)
     assert primitives.keys() <= KNOWN_TO_DATAFLOW
     assert primitives["beam:transform:pubsub_read:v1"] == 1
-
-
-@every_job
-def test_a_bounded_run_has_the_same_steps_for_the_user(job: Job, place: Place) -> None:
-    """How a step writes depends on whether the run ends; which steps there are does not."""
-    argv = place.argv(job, "direct")
     with Run(Limits()) as run:
         bounded = build(job, [*argv, *run.options()], direct.bounded_runner()).to_runner_api()
-    visible = {name for name in steps(bounded) if "/" not in name}
-    assert visible == {name for name in of_dataflow(job, argv) if "/" not in name}
+    assert visible(steps(bounded)) == visible(dataflow)
+
+
+def visible(steps: Mapping[str, Any]) -> set[str]:
+    """Return the steps that a user has named."""
+    return {name for name in steps if "/" not in name}
