@@ -65,7 +65,7 @@ def without_extension(address: str) -> Iterator[str]:
     """Serve only the standard API of the server at ``address``; yield the new address."""
     with open_channel(Endpoint(address, "test")) as channel:
         methods = {
-            name: _forward(channel, f"/google.pubsub.v1.{service}/{name}")
+            name: forward(channel, f"/google.pubsub.v1.{service}/{name}")
             for service, names in STANDARD.items()
             for name in names
         }
@@ -73,7 +73,8 @@ def without_extension(address: str) -> Iterator[str]:
             yield standard
 
 
-def _forward(channel: grpc.Channel, path: str) -> Method:
+def forward(channel: grpc.Channel, path: str) -> Method:
+    """Return a method that another server answers, by its full name there."""
     call = channel.unary_unary(path)
 
     def method(request: bytes, context: grpc.ServicerContext) -> bytes:
