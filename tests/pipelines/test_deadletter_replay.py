@@ -117,6 +117,21 @@ def test_messages_come_back_as_they_were(broker: Broker, tmp_path: Path, name: s
     assert rows(tmp_path / "still_dead") == []
 
 
+@pytest.mark.parametrize("name", ["folder", "topic"])
+def test_replay_on_the_local_runner(broker: Broker, tmp_path: Path, name: str) -> None:
+    """It ends when a folder is replayed; a subscription is read until it is stopped."""
+    kept, read = place(name, tmp_path)
+    fail(tmp_path, kept)
+    local = ["--runner=local", f"--state_dir={tmp_path}/state"]
+    ends = ["--max_seconds=4s", "--on_stop=drain"] if name == "topic" else []
+    assert replay(tmp_path, read, "--error_kind=wrong_type", *local, *ends) == 0
+    same(take("again"), WRONG)
+    left = rows(tmp_path / "still_dead")
+    assert sorted(row["data"] for row in left) == sorted(
+        message.data for message in (MALFORMED if name == "topic" else [])
+    )
+
+
 @pytest.mark.parametrize("name", PLACES)
 def test_only_what_is_meant_is_replayed(broker: Broker, tmp_path: Path, name: str) -> None:
     """A filter leaves the others where they are; from a subscription they are kept elsewhere."""

@@ -153,6 +153,18 @@ def test_dead_letters_may_go_to_a_topic(broker: Broker, tmp_path: Path, runner: 
     assert {each.attributes["headrace_pipeline"] for each in found} == {"pubsub_to_pubsub"}
 
 
+def test_dead_letter_is_there_within_seconds(broker: Broker, tmp_path: Path) -> None:
+    """A job without end does not keep what it rejects until it is stopped."""
+    publish("events", of_kinds(3, None))
+    argv = [*flags(tmp_path), "--runner=local", f"--state_dir={tmp_path}/state"]
+    process = start(argv, broker, tmp_path / "log")
+    try:
+        wait_until(lambda: len(dead(tmp_path)) == 3, 40)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
 def start(argv: list[str], broker: Broker, log: Path) -> subprocess.Popen[str]:
     """Start the pipeline in a process of its own."""
     return start_pipeline("pipelines.pubsub_to_pubsub", broker.address, argv, log)
