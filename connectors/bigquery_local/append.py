@@ -57,7 +57,7 @@ class Connection:
         response = _Response(write_stream=str(stream))
         self._report_schema(table, response)
         try:
-            offset = self._append(stream, request)
+            offset = self._append(stream, request, table)
         except Refusal as refusal:
             if _ends(refusal):
                 raise
@@ -88,9 +88,9 @@ class Connection:
         self._stream = stream
         return stream
 
-    def _append(self, stream: StreamName, request: Any) -> int | None:
+    def _append(self, stream: StreamName, request: Any, table: Table) -> int | None:
         # The schema of a request counts even if a fault strikes: the next may go without.
-        rows = self._rows(stream, request)
+        rows = self._rows(stream, request, table)
         offset = request.offset.value if request.HasField("offset") else None
         fault = self._faults.strike("AppendRows", str(stream))
         strike_now(fault, after=False)
@@ -98,7 +98,7 @@ class Connection:
         strike_now(fault, after=True)
         return start
 
-    def _rows(self, stream: StreamName, request: Any) -> Rows:
+    def _rows(self, stream: StreamName, request: Any, table: Table) -> Rows:
         size = request.ByteSize()
         if size >= limits.APPEND_BYTES_MAX:
             raise Refusal(
@@ -106,13 +106,13 @@ class Connection:
                 f"The request has {size} bytes; it must be less than {limits.APPEND_BYTES_MAX}.",
                 entity=str(stream),
             )
-        batch = self._decode(stream, request)
+        batch = self._decode(stream, request, table)
         if not batch.num_rows:
             raise Refusal(Code.INVALID_ARGUMENT, "The request has no rows.", entity=str(stream))
         rows_format = self._decoder.format if self._decoder else ""
         return Rows(batch, rows_format, self._defaults(request))
 
-    def _decode(self, stream: StreamName, request: Any) -> Any:
+    def _decode(self, stream: StreamName, request: Any, table: Table) -> Any:
         kind = request.WhichOneof("rows")
         if kind is None:
             raise Refusal(Code.INVALID_ARGUMENT, "The request has no rows.", entity=str(stream))
@@ -128,7 +128,7 @@ class Connection:
             )
         if isinstance(self._decoder, ArrowRows):
             return self._decoder.decode(data.rows.serialized_record_batch)
-        return self._decoder.decode(data.rows.serialized_rows)
+        return self._decoder.decode(data.rows.serialized_rows, table.schema)
 
     def _learn(self, kind: str, schema: Any) -> None:
         """Take the schema of a request; many writers send the same one with each."""

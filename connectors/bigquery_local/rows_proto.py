@@ -21,9 +21,13 @@ from google.protobuf import (
 from google.protobuf.message import DecodeError
 from ptars import HandlerPool, PtarsConfig
 
+from connectors.bigquery_local.enums import with_names
 from connectors.bigquery_local.errors import Code, Refusal, RowsRefused
+from connectors.bigquery_local.schema import Schema
 
 __all__ = ["ProtoRows"]
+
+_ENUM = descriptor_pb2.FieldDescriptorProto.TYPE_ENUM
 
 _WELL_KNOWN = (duration_pb2, timestamp_pb2, wrappers_pb2)
 
@@ -56,24 +60,27 @@ class ProtoRows:
         except (KeyError, TypeError, ValueError) as error:
             raise Refusal(Code.INVALID_ARGUMENT, f"Invalid proto schema: {error}") from None
         self._message = message_factory.GetMessageClass(message)
+        self._enums = _has_enums(descriptor)
         config = PtarsConfig(timestamp_unit="us")
         self._handler = HandlerPool([message.file], config).get_for_message(message)
         self.schema: pa.Schema = self._handler.list_to_record_batch([]).schema
 
-    def decode(self, rows: Sequence[bytes]) -> pa.RecordBatch:
+    def decode(self, rows: Sequence[bytes], schema: Schema) -> pa.RecordBatch:
         """Return the rows of one request.
 
         Args:
             rows: serialized messages.
+            schema: of the table: its STRING columns take enums by name.
 
         Raises:
             RowsRefused: some are not such messages.
         """
         rows = list(rows)
         try:
-            return self._handler.list_to_record_batch(rows)
+            found = self._handler.list_to_record_batch(rows)
         except ValueError:
             raise RowsRefused(self._broken(rows)) from None
+        return with_names(found, self._message.DESCRIPTOR, schema) if self._enums else found
 
     def _broken(self, rows: list[bytes]) -> dict[int, str]:
         broken: dict[int, str] = {}
@@ -84,3 +91,9 @@ class ProtoRows:
             except (DecodeError, ValueError) as error:  # noqa: PERF203 - each row's own
                 broken[index] = f"Cannot parse the row with the writer's schema: {error}"
         return broken
+
+
+def _has_enums(descriptor: Any) -> bool:
+    return any(field.type == _ENUM for field in descriptor.field) or any(
+        map(_has_enums, descriptor.nested_type)
+    )

@@ -23,7 +23,7 @@ def test_missing_is_not_zero() -> None:
     """A field that is set to its type's zero is there; one that is not set is NULL."""
     rows = ProtoRows(descriptor(("a", _F.TYPE_INT64, ""), ("b", _F.TYPE_STRING, "")))
     zero = b"\x08\x00\x12\x00"
-    assert rows.decode([zero, b""]).to_pylist() == [{"a": 0, "b": ""}, {"a": None, "b": None}]
+    assert rows.decode([zero, b""], ()).to_pylist() == [{"a": 0, "b": ""}, {"a": None, "b": None}]
 
 
 def test_well_known_types() -> None:
@@ -34,7 +34,7 @@ def test_well_known_types() -> None:
             ("t", _F.TYPE_MESSAGE, ".google.protobuf.Timestamp"),
         )
     )
-    found = rows.decode([b"\x0a\x00\x12\x02\x08\x05", b""]).to_pylist()
+    found = rows.decode([b"\x0a\x00\x12\x02\x08\x05", b""], ()).to_pylist()
     assert found[0]["n"] == 0
     assert found[0]["t"].timestamp() == 5
     assert found[1] == {"n": None, "t": None}
@@ -44,7 +44,7 @@ def test_unreadable_rows_are_named() -> None:
     """The others are good, and still none is returned."""
     rows = ProtoRows(descriptor(("a", _F.TYPE_STRING, "")))
     with pytest.raises(RowsRefused) as caught:
-        rows.decode([b"", b"\xff", b"\x0a\x01x", b"\x0a\x05x"])
+        rows.decode([b"", b"\xff", b"\x0a\x01x", b"\x0a\x05x"], ())
     assert list(caught.value.rows) == [1, 3]
 
 
