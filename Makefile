@@ -41,6 +41,7 @@ format: $(STAMP) ## Mend style
 
 bench: $(STAMP) ## Measure side by side with Beam per element, Bytewax, DuckDB and Polars
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.files
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.restart
 	$(BIN)/python -m benchmarks.workers

@@ -13,7 +13,7 @@ import gzip
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.transforms.window import FixedWindows
+from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
-from connectors import lake, memory, storage
+from connectors import lake, storage
 from connectors.storage.avro_schema import avro_schema
 from pipelines.launch import run_bounded
 from transforms.batch import Batch
@@ -157,20 +157,29 @@ def _measure(case: Case, rows: pa.RecordBatch, rounds: int) -> tuple[float, floa
 
 def _pipeline_s(case: Case, rows: pa.RecordBatch, folder: Path) -> float:
     """Write rows in windows; return the CPU time."""
-    starts = range(0, rows.num_rows, BATCH_ROWS)
-    batches = [Batch(rows.slice(start, BATCH_ROWS)) for start in starts]
-    # The window of a batch is that of its first row here: what is measured is writing.
-    times = [float(start // WINDOW_ROWS) for start in starts]
+    folder.mkdir()
+    source = str(folder / "rows.arrow")
+    with pa.OSFile(source, "wb") as sink, pa.ipc.new_file(sink, rows.schema) as file:
+        file.write_table(pa.Table.from_batches([rows]), BATCH_ROWS)
 
     def build(pipeline: beam.Pipeline) -> None:
-        read = pipeline | memory.Read(batches, times)
-        read | beam.WindowInto(FixedWindows(1)) | case.write(str(folder))
+        read = beam.FlatMap(_batches).with_output_types(Batch)
+        batches = pipeline | beam.Create([source], reshuffle=False) | "Read" >> read
+        batches | beam.WindowInto(FixedWindows(1)) | case.write(str(folder / "out"))
 
     commits = []
     used_s = _cpu_s(lambda: commits.append(run_bounded(build)))
     if sum(file.rows for file in commits[0].files) != rows.num_rows:
         raise SystemExit(f"{case.name}: rows were lost or repeated")
     return used_s
+
+
+def _batches(path: str) -> Iterator[TimestampedValue]:
+    """Yield the batches of a file. The window of each is that of its first row: only a number."""
+    with pa.memory_map(path) as source, pa.ipc.open_file(source) as file:
+        for index in range(file.num_record_batches):
+            time_s = index * BATCH_ROWS // WINDOW_ROWS
+            yield TimestampedValue(Batch(file.get_batch(index)), time_s)
 
 
 def _cpu_s(work: Callable[[], object]) -> float:

@@ -12,6 +12,8 @@ folder that they are given. The state of the lake lies beside it:
     .flights.headrace/staging/RUN/      what a run has written so far; locked while the run lives
     .flights.headrace/staging/JOB.N/    what a writer of a job without end is just writing; likewise
     .flights.headrace/staging/RUN/primary   the lake that has the record, if it is not this one
+    .flights.headrace/compacted/    marks of files that were merged into others
+    .flights.headrace/.lock         on Cloud Storage: who is about to commit; also in staging/RUN
 
 Where the state can't lie beside the lake (a mount point, a whole bucket, a parent folder that is
 read-only), it lies in ``flights/_headrace``; most readers skip that name, Polars needs the glob

@@ -86,6 +86,8 @@ class _WriteFiles(beam.DoFn):
         self._store = self._ledger.store
         self._closing = contextlib.ExitStack()
         if self._target.folder is None:
+            # Asked once: where the state lies takes calls to find out, and does not change.
+            self._compacted = self._ledger.compacted
             self._folder = self._closing.enter_context(own_folder(self._target))
         else:
             self._folder = self._target.folder
@@ -138,7 +140,7 @@ class WritePanes(_WriteFiles):
 
     def _published(self, files: list[LakeFile]) -> list[LakeFile]:
         """Publish files, but those whose rows are there: they were published, then merged."""
-        merged = self._ledger.compacted.find([file.path for file in files])
+        merged = self._compacted.find([file.path for file in files])
         for file in files:
             if file.path in merged:
                 store_of(file.staged).remove(file.staged)

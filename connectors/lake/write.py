@@ -37,9 +37,13 @@ class Write(WriteFiles):
         In a ``Run``: all files appear when the run commits, or none does; each row once.
         On a runner without end: a file appears when it is complete, under a name that depends
         on nothing but window, pane, shard and job, so a bundle that is tried again replaces its
-        file. Rows are in the lake once if the runner gives the same pane again with the same
-        rows, as Dataflow and the durable local runner do after a shuffle. What a process leaves
-        in work that is killed is removed when the lake is next opened, but in an object store.
+        file, or on Cloud Storage finds it (``ifGenerationMatch=0``) and is done. Rows are in the
+        lake once if the runner gives the same pane again with the same rows, as Dataflow and the
+        durable local runner do after a shuffle. What a process leaves in work that is killed is
+        removed when the lake is next opened; on Cloud Storage it leaves nothing.
+        Several runs and jobs may write to one lake at a time, on disk and on Cloud Storage. There
+        a run that gives no sign of life for half a minute counts as dead: it can't commit any
+        more, and fails.
         Readers never see a part of a file. Null and the empty string share a folder, as in Hive.
         Memory: that of ``FilesWriter``; the rows of a pane are read one batch after the other.
 

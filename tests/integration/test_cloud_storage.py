@@ -14,11 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors import lease, retry
+from connectors.identity import IDENTITY_SCHEMA
 from connectors.ledger import Ledger, Recovery
 from connectors.objects import ObjectStore
 from connectors.records import LakeFile
 from connectors.run import Run
 from connectors.transaction import MANIFEST, Transaction, encode_manifest
+from tests.conftest import PUBLISHED
 from tests.storage_servers import Fault, FaultyProxy, StorageServer, faults, new_bucket
 from transforms.errors import ConfigError, PermanentError, TransientError
 
@@ -134,6 +136,24 @@ def test_the_lock_of_a_committer_is_taken_only_by_aborting_it(
     assert record is not None
     assert record.aborted
     lock.release()
+
+
+def test_two_runs_never_commit_the_same_messages(bucket: str) -> None:
+    """As on disk: the second one is refused, and what it has staged is removed."""
+    root = f"{bucket}/lake"
+    messages = {"source": pa.table([["1"], [PUBLISHED]], IDENTITY_SCHEMA)}
+    runs = [f"20260101T000000000000-00000{number}" for number in range(2)]
+    first, second = (Transaction.begin(Ledger(root), run) for run in runs)
+    for transaction in (first, second):
+        stage(transaction.stage(root), root, transaction.run)
+    first.commit(messages, {})
+    with pytest.raises(TransientError, match="another run has committed 1 of the same messages"):
+        second.commit(messages, {})
+    second.close()
+    first.close()
+    assert [commit.id for commit in Ledger(root).commits()] == runs[:1]
+    assert [name for name in names(root) if name.endswith(".parquet")] == [f"k=1/{runs[0]}.parquet"]
+    assert not [name for name in names(bucket) if "/staging/" in name]
 
 
 def test_one_of_many_gets_a_lock(bucket: str) -> None:
