@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from connectors.bigquery_local.errors import MissingExtra, PortInUse, StoreInUse
+from connectors.bigquery_local.errors import MissingExtra, OtherProject, PortInUse, StoreInUse
 from connectors.bigquery_local.server import Server
 
 
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
                 flush=True,
             )
             stop.wait()
-    except (MissingExtra, PortInUse, StoreInUse, OSError) as error:
+    except (MissingExtra, OtherProject, PortInUse, StoreInUse, OSError) as error:
         print(f"bigquery_local: {error}", file=sys.stderr)
         return 1
     return 0

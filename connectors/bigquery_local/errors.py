@@ -11,8 +11,8 @@ from enum import IntEnum
 
 __all__ = [
     "Code",
-    "CorruptStore",
     "MissingExtra",
+    "OtherProject",
     "PortInUse",
     "Refusal",
     "RowsRefused",
@@ -100,5 +100,5 @@ class StoreInUse(Exception):  # noqa: N818 - says what is in use
     """Another process holds the data directory."""
 
 
-class CorruptStore(Exception):  # noqa: N818 - says what is corrupt
-    """The data directory holds something that is not this server's."""
+class OtherProject(Exception):  # noqa: N818 - says what is other
+    """The data directory was made for another project."""

@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from connectors.bigquery_local import dialect
 from connectors.bigquery_local.catalog import Catalog
+from connectors.bigquery_local.database import quoted
 from connectors.bigquery_local.errors import Code, Refusal
 from connectors.bigquery_local.names import TableName
 from connectors.bigquery_local.results import result_fields
 from connectors.bigquery_local.schema import Field, Schema, arrow_schema, by_name
 from connectors.bigquery_local.state import State
-from connectors.bigquery_local.store import quoted
 
 __all__ = ["Reading", "Rows"]
 

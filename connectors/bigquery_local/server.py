@@ -69,6 +69,7 @@ class Server:
 
     Raises:
         MissingExtra: the extra ``local`` is not installed.
+        OtherProject: the data directory is of another project.
         PortInUse: an address can't be listened on.
         StoreInUse: another process has the data directory.
     """

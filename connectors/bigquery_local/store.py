@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
-from connectors.bigquery_local.errors import MissingExtra, StoreInUse
+from connectors.bigquery_local.database import locked, open_database, quoted
+from connectors.bigquery_local.errors import OtherProject
 from connectors.bigquery_local.names import TableName
 from connectors.bigquery_local.schema import Field, Schema, arrow_schema, duck_type
 
-__all__ = ["Store", "quoted"]
-
-FILE = "bigquery.duckdb"
-"""Name of the file in the data directory."""
-
-_SETTINGS = """
-SET GLOBAL TimeZone = 'UTC';
-SET GLOBAL python_enable_replacements = false;  -- a table's name is never that of a Python variable
-SET enable_external_access = false;      -- nor does a query read files
-"""
-_OWN = """
-CREATE SCHEMA IF NOT EXISTS _server;
-CREATE TABLE IF NOT EXISTS _server.records (kind VARCHAR, name VARCHAR, body VARCHAR);
-CREATE TABLE IF NOT EXISTS _server.progress (stream VARCHAR, total BIGINT, visible BIGINT);
-CREATE TABLE IF NOT EXISTS _server.staged (stream VARCHAR, first BIGINT, rows BLOB);
-CREATE TABLE IF NOT EXISTS _server.changes (owner VARCHAR, key VARCHAR, sequence VARCHAR);
-"""
-
-
-def quoted(name: str) -> str:
-    """Return an identifier of DuckDB's SQL."""
-    return '"' + name.replace('"', '""') + '"'
+__all__ = ["Store"]
 
 
 class Store:
@@ -49,22 +28,41 @@ class Store:
 
     Raises:
         MissingExtra: DuckDB is not installed.
-        StoreInUse: another process has the file open.
+        OtherProject: the file is of another project.
+        StoreInUse: another server has the file open.
     """
 
     def __init__(self, directory: Path | None, project: str) -> None:
         self._project = project
         self._depth = 0
-        self._lock = _locked(directory) if directory else None
-        self._base = _open(directory)
-        self._base.execute(_SETTINGS)
-        self._base.execute(_OWN)
+        self._lock = locked(directory) if directory else None
+        try:
+            self._base = open_database(directory)
+            self._claim()
+        except BaseException:
+            self._unlock()
+            raise
 
     def close(self) -> None:
         """Write everything to the file and close it."""
         self._base.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock:
             self._lock.close()
+
+    def _claim(self) -> None:
+        """Note whose the file is: the names of its schemas depend on it."""
+        owner = next(iter(self.records("project")), None)
+        if owner is None:
+            self.save("project", self._project, {})
+        elif owner != self._project:
+            self._base.close()
+            raise OtherProject(
+                f"The data directory belongs to the project {owner}: start with that --project, "
+                f"or use another --data_dir for {self._project}."
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -225,16 +223,21 @@ class Store:
             owner: uid of the table.
             keys: of rows, as text.
         """
-        sql = "SELECT key, sequence FROM _server.changes WHERE owner = ? AND list_contains(?, key)"
-        return dict(self._base.execute(sql, [owner, keys]).fetchall())
+        sql = (
+            "SELECT key, sequence FROM _server.changes SEMI JOIN _rows USING (key) WHERE owner = ?"
+        )
+        with self._registered(pa.table({"key": pa.array(keys, pa.string())})):
+            return dict(self._base.execute(sql, [owner]).fetchall())
 
     def save_sequences(self, owner: str, sequences: Mapping[str, str]) -> None:
         """Write the change sequences of keys."""
-        keys = list(sequences)
-        sql = "DELETE FROM _server.changes WHERE owner = ? AND list_contains(?, key)"
-        self._base.execute(sql, [owner, keys])
-        rows = pa.table({"key": keys, "sequence": list(sequences.values())})
-        with self._registered(rows):
+        columns = {"key": list(sequences), "sequence": list(sequences.values())}
+        kinds = pa.schema([("key", pa.string()), ("sequence", pa.string())])
+        with self._registered(pa.table(columns, kinds)):
+            self._base.execute(
+                "DELETE FROM _server.changes c USING _rows r WHERE c.key = r.key AND owner = ?",
+                [owner],
+            )
             self._base.execute(
                 "INSERT INTO _server.changes SELECT ?, key, sequence FROM _rows", [owner]
             )
@@ -269,31 +272,3 @@ class Store:
 
 
 _HOLD = '"_no_column_yet"'
-
-
-def _locked(directory: Path) -> IO[str]:
-    """Return the open file whose lock keeps others away; DuckDB lets its own process in twice."""
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = (directory / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise StoreInUse(f"{directory} can't be opened: another server has it open.") from None
-    return lock
-
-
-def _open(directory: Path | None) -> Any:
-    try:
-        import duckdb  # noqa: PLC0415 - an extra: the sentence below is for those without it
-    except ImportError:
-        raise MissingExtra(
-            "The local BigQuery keeps its rows in DuckDB, which is not installed: "
-            'pip install "headrace[local]"'
-        ) from None
-    if directory is None:
-        return duckdb.connect(":memory:")
-    try:
-        return duckdb.connect(str(directory / FILE))
-    except duckdb.IOException as error:
-        raise StoreInUse(f"{directory / FILE} can't be opened: {error}") from None

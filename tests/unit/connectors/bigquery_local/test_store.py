@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors.bigquery_local import Server
-from connectors.bigquery_local.errors import MissingExtra
+from connectors.bigquery_local.errors import MissingExtra, OtherProject
 from connectors.bigquery_local.store import Store
 
 
@@ -16,6 +16,14 @@ def test_missing_extra(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtra, match=r'pip install "headrace\[local\]"'), Server():
         pass
+
+
+def test_directory_of_another_project(tmp_path: Path) -> None:
+    """Its schemas would have other names; and the refused server leaves the lock."""
+    Store(tmp_path, "p").close()
+    with pytest.raises(OtherProject, match="belongs to the project p"):
+        Store(tmp_path, "q")
+    Store(tmp_path, "p").close()
 
 
 def _save_and_fail(store: Store) -> None:
