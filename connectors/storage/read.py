@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import binascii
+import base64
 import contextlib
 import datetime as dt
 import itertools
@@ -163,7 +163,7 @@ def _json(file: Any) -> Iterator[pa.RecordBatch]:
     while chunk := list(itertools.islice(file, ROWS_MAX)):
         lines = [decoder.decode(line) for line in chunk]
         values = [
-            [binascii.a2b_base64(line.data, strict_mode=True) for line in lines],
+            [base64.b64decode(line.data, validate=True) for line in lines],
             [list(line.attributes.items()) for line in lines],
             *([getattr(line, name) for line in lines] for name in MESSAGE_SCHEMA.names[2:]),
         ]
