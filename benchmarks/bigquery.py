@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the benchmark, or one path of it in this process."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bigquery", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
-    parser.add_argument("--batches", type=int, default=50, help="of 10,000 rows (default: 50)")
+    parser.add_argument("--batches", type=int, default=200, help="of 10,000 rows (default: 200)")
     parser.add_argument("--path", choices=PATHS, help=argparse.SUPPRESS)
     parser.add_argument("--table", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -110,11 +110,10 @@ def _server() -> Iterator[None]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     with ending(process):
         assert process.stdout is not None
-        ready = re.search(r"grpc (\S+), rest (\S+)", process.stdout.readline())
-        if ready is None:
+        told = dict(re.findall(r"(BIGQUERY\w*_HOST)=(\S+)", process.stdout.readline()))
+        if not told:
             raise SystemExit("FAILED: connectors.bigquery_local did not start")
-        os.environ["BIGQUERY_STORAGE_EMULATOR_HOST"] = ready[1]
-        os.environ["BIGQUERY_EMULATOR_HOST"] = ready[2]
+        os.environ.update(told)
         open_bigquery(bigquery_endpoint(), PROJECT).create_dataset(DATASET)
         yield
 

@@ -34,12 +34,13 @@ def encode_request(part: Part, *, stream: str = "", offset: int | None = None) -
         offset: where the stream must end for the rows to be appended; None for anywhere.
     """
     request = _Request(write_stream=stream)
-    part.form.put_rows(request, part.encoded)
-    if stream:
-        part.form.put_schema(request)
-        request.trace_id = TRACE_ID
     if offset is not None:
         request.offset.value = offset
+    if not stream:
+        return b"".join((request.SerializeToString(), *part.form.field(part.encoded)))
+    part.form.put_rows(request, part.encoded)
+    part.form.put_schema(request)
+    request.trace_id = TRACE_ID
     return request.SerializeToString()
 
 

@@ -81,6 +81,18 @@ def test_messages_hold_the_same_values(start: int) -> None:
     assert messages(request(ProtoForm(ROWS.schema), ROWS[start:])) == WRITTEN[start:]
 
 
+@pytest.mark.parametrize("form", [ArrowForm, ProtoForm])
+@pytest.mark.parametrize("count", [0, 1, 3, 3_000])
+def test_field_is_what_a_message_would_write(form: type[ArrowForm | ProtoForm], count: int) -> None:
+    """Byte for byte, whatever number of bytes its lengths take."""
+    rows = pa.concat_tables([pa.Table.from_batches([ROWS])] * (count // 3 + 1)).combine_chunks()
+    (batch,) = rows.slice(0, count).to_batches() or [ROWS.slice(0, 0)]
+    made, expected = form(ROWS.schema), api.AppendRowsRequest.pb()()
+    encoded = made.encode(batch)
+    made.put_rows(expected, encoded)
+    assert b"".join(made.field(encoded)) == expected.SerializeToString()
+
+
 def test_forms_of_one_schema_are_equal() -> None:
     """They share connections; those of another format or schema don't."""
     schema, other = ROWS.schema, pa.schema([("n", pa.int64())])
