@@ -33,7 +33,8 @@ def test_form_says_which_target_is_meant(text: str, meant: object) -> None:
 )
 def test_what_is_none_of_the_three_is_refused(text: str) -> None:
     """The error names all three forms."""
-    with pytest.raises(ConfigError, match=r"a topic, a table, or a folder.*PROJECT\.DATASET\.TABLE"):
+    forms = r"a topic, a table, or a folder.*PROJECT\.DATASET\.TABLE"
+    with pytest.raises(ConfigError, match=forms):
         target(text)
 
 
