@@ -67,7 +67,7 @@ class Params(Source, TopicOutput, DeadLetters):
         """Refuse columns that are missing, conditions that can't be tested, and a circle."""
         if self.topic is not None and self.topic == self.output_topic:
             raise ConfigError(
-                "--output_topic", self.topic, "is the --topic that is read: nothing would end",
+                "--output_topic", self.topic, "is the --topic that is read: nothing would ever end",
                 "Choose another topic",
             )  # fmt: skip
         if isinstance(self.output_topic, pubsub.Route):
@@ -79,6 +79,8 @@ class Params(Source, TopicOutput, DeadLetters):
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:
     """Add the steps to a pipeline."""
+    if params.subscription is not None and isinstance(params.output_topic, str):
+        pubsub.refuse_circle("--output_topic", params.output_topic, params.subscription)
     rows = pipeline | "Read" >> params.read()
     rejected = []
     if params.schema is not None:

@@ -6,7 +6,12 @@ from connectors import pubsub
     written = messages | pubsub.Write("projects/p/topics/t")
 """
 
-from connectors.pubsub.admin import create_subscription, create_topic, delete_subscription
+from connectors.pubsub.admin import (
+    create_subscription,
+    create_topic,
+    delete_subscription,
+    refuse_circle,
+)
 from connectors.pubsub.outgoing import as_messages
 from connectors.pubsub.outlet import Missing
 from connectors.pubsub.pace import AsPublished, Pace, Paced, Rate
@@ -37,4 +42,5 @@ __all__ = [
     "create_subscription",
     "create_topic",
     "delete_subscription",
+    "refuse_circle",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "create_topic",
     "delete_subscription",
     "get_subscription",
+    "refuse_circle",
     "refuse_missing",
     "subscription_subject",
     "topic_subject",
@@ -141,6 +142,28 @@ def refuse_missing(topic: str) -> None:
     except (ConfigError, PermanentError) as error:
         if retry.status(error.__cause__) is grpc.StatusCode.NOT_FOUND:
             raise
+
+
+def refuse_circle(parameter: str, topic: str, subscription: str) -> None:
+    """Refuse to publish to the topic that a subscription reads: nothing would ever end.
+
+    A subscription that is missing, or that this account may not look at, is left to the reader.
+
+    Raises:
+        ConfigError: it is that topic; the error names ``parameter``.
+        TransientError: the server can't be reached.
+    """
+    with _connection() as (channel, endpoint):
+        subject = subscription_subject(subscription, endpoint)
+        try:
+            read = get_subscription(channel, subscription, subject).topic
+        except (ConfigError, PermanentError):
+            return
+    if read == topic:
+        raise ConfigError(
+            parameter, topic, f"is the topic that {subscription} reads: nothing would ever end",
+            "Choose another topic",
+        )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -210,6 +210,7 @@ BAD_FLAGS = {
     "types": (["--where=attribute:n = 1"], ["--where=", "attribute:n", "attributes are text"]),
     "choice": (["--missing_topic=maybe"], ["--missing_topic='maybe'", "stop or dead"]),
     "attribute": (["--id_attribute=googlish"], ["--id_attribute='googlish'"]),
+    "circle": ([f"--output_topic={topic('events')}"], ["--output_topic=", "nothing would ever"]),
     "no topic": ([f"--output_topic={topic('none')}"], ["topics/none", "does not exist"]),
 }  # fmt: skip
 
@@ -236,4 +237,4 @@ def test_circle_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
         f"--dead_letter={tmp_path}",
     ]
     assert run([*argv, "--max_seconds=1s"]) == 2
-    assert "nothing would end" in capsys.readouterr().err
+    assert "nothing would ever end" in capsys.readouterr().err
