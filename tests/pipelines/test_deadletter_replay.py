@@ -15,6 +15,7 @@ from connectors.bigquery_local import Server
 from connectors.broker import Broker
 from connectors.clients import bigquery_endpoint, open_bigquery
 from pipelines import deadletter_replay, launch, pubsub_to_lake
+from tests.processes import start_pipeline, wait_until
 from tests.topics import Sent, create, publish, subscription, take, topic
 
 GOOD = 40
@@ -130,6 +131,36 @@ def test_replay_on_the_local_runner(broker: Broker, tmp_path: Path, name: str) -
     assert sorted(row["data"] for row in left) == sorted(
         message.data for message in (MALFORMED if name == "topic" else [])
     )
+
+
+@pytest.mark.parametrize("name", ["folder", "topic"])
+def test_killed_replay_goes_on(broker: Broker, tmp_path: Path, name: str) -> None:
+    """After a kill every message arrives, some twice, each as after one replay."""
+    kept, read = place(name, tmp_path)
+    fail(tmp_path, kept)
+    local = ["--runner=local", f"--state_dir={tmp_path}/state"]
+    argv = [
+        f"--failures={read}", f"--output_topic={topic('again')}",
+        f"--dead_letter={tmp_path / 'still_dead'}", *local,
+    ]  # fmt: skip
+    found: list[Sent] = []
+
+    def arrived(count: int) -> bool:
+        found.extend(take("again"))
+        return len({str(key(each)) for each in found}) >= count
+
+    log = tmp_path / "log"
+    process = start_pipeline(
+        "pipelines.deadletter_replay", broker.address, [*argv, "--rate=10"], log
+    )
+    wait_until(lambda: arrived(5), 60)
+    process.kill()
+    process.wait()
+    ends = ["--max_seconds=4s"] if name == "topic" else []
+    wait_until(lambda: replay(tmp_path, read, *local, *ends) == 0 and arrived(35), 90)
+    once = {str(key(each)): each for each in found}
+    same(list(once.values()), MALFORMED + WRONG)
+    assert rows(tmp_path / "still_dead") == []
 
 
 @pytest.mark.parametrize("name", PLACES)
