@@ -107,7 +107,10 @@ class OffsetStream:
         self._line.release()
 
     def _fill(self) -> None:
-        """Send what waits: one request until the stream is ours, then as many as are allowed."""
+        """Send what waits: one request until the stream is ours, then as many as are allowed.
+
+        What is sent behind a first one that fails is sent in vain.
+        """
         place = self._open()
         offset = place.offset + sum(len(sent.part.rows) for sent in self._under_way)
         nbytes = sum(sent.part.nbytes for sent in self._under_way)
@@ -220,6 +223,8 @@ class OffsetStream:
             )
         self._line.release()
         self._again(is_doubtful=False)
+        for sent in self._waiting:
+            sent.is_doubtful = False  # on a stream that is new, nothing was sent before
         self._place = None
 
     def _replace_first(self, by: list[Part]) -> None:
