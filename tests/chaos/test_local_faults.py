@@ -76,6 +76,7 @@ def begun(lives: Lives, job: Job, epochs: int = 6) -> None:
 def test_exceptions_change_nothing(
     hook: str,
     rate: float,
+    *,
     lives: Lives,
     log: Path,
     job: Job,
@@ -104,6 +105,7 @@ def test_failure_for_good_stops_the_job(
     hook: str,
     step: str,
     element: str,
+    *,
     lives: Lives,
     job: Job,
     undisturbed: dict[str, list[object]],
