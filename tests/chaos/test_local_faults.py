@@ -112,13 +112,14 @@ def test_failure_for_good_stops_the_job(
 ) -> None:
     """The error names step and element, nothing more is acknowledged; mended code goes on."""
     argv = ("--max_attempts=3",)
-    end = lives.live(Life(job.folder, COUNT, fail_at=hook, argv=argv))
-    assert re.match(f"FAILED: step {step} failed", end), end
-    assert any(part in end for part in element.split("|")), end
-    assert end.endswith("ValueError: a fault of the test")
-    at = acknowledged(job.ledger)
-    assert lives.live(Life(job.folder, COUNT, fail_at=hook, argv=argv)) == end
-    assert acknowledged(job.ledger) == at < BATCHES
+    acknowledgements = []
+    for _ in range(2):
+        end = lives.live(Life(job.folder, COUNT, fail_at=hook, argv=argv))
+        assert re.match(f"FAILED: step {step} failed", end), end
+        assert any(part in end for part in element.split("|")), end
+        assert end.endswith("ValueError: a fault of the test")
+        acknowledgements.append(acknowledged(job.ledger))
+    assert acknowledgements[0] == acknowledgements[1] < BATCHES
     assert_complete(lives, job, undisturbed)
 
 
