@@ -63,15 +63,27 @@ def run_endless(
     log_every_s = options.view_as(ProgressOptions).log_every_s
     with stoppable() as stopping:
         _identify(options, chosen)
-        pipeline = beam.Pipeline(runner=LocalRunner(), options=options)
+        runner = LocalRunner()
+        pipeline = beam.Pipeline(runner=runner, options=options)
         build(pipeline)
-        with _quiet():
+        with _quiet(), _ending(runner, chosen):
             result = pipeline.run()
             stopping.by(lambda signal: _stop(result, chosen, signal))
             with _display(result, log_every_s):
                 _wait(result, chosen, max_seconds)
     _tell(result, chosen)
     return result
+
+
+@contextlib.contextmanager
+def _ending(runner: LocalRunner, chosen: Settings) -> Iterator[None]:
+    """Leave no job behind: a signal may come between its start and the moment it can be stopped."""
+    try:
+        yield
+    except BaseException:
+        if runner.result is not None:
+            runner.result.stop(chosen.on_stop)
+        raise
 
 
 def _chosen(options: PipelineOptions, job_name: str) -> Settings:

@@ -59,14 +59,18 @@ class Stopping:
     def __init__(self) -> None:
         self._stop: Callable[[str], None] | None = None
         self._requested = False
+        self._raised: int | None = None
 
     def by(self, stop: Callable[[str], None]) -> None:
         """From now on call ``stop`` with the name of the signal; it must return at once."""
         self._stop = stop
+        if self._raised is not None:  # where Python ignores exceptions, such as a destructor
+            self.request(self._raised)
 
     def request(self, number: int, _frame: FrameType | None = None) -> None:
         """Take a signal: the first one stops in order, the second one ends the process."""
         if self._stop is None:
+            self._raised = number
             raise Interrupted(number)
         if self._requested:
             # Whoever waits for us shall see which signal it was, and nothing is tidied up.

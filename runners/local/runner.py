@@ -51,11 +51,15 @@ class LocalRunner(PipelineRunner):
 
     Args:
         drain: end all sources as soon as they are asked first, as a drain does.
+
+    Attributes:
+        result: of the pipeline that was started last, from just before it runs.
     """
 
     def __init__(self, *, drain: bool = False) -> None:
         super().__init__()
         self._drain = drain
+        self.result: LocalResult | None = None
 
     def run_pipeline(self, pipeline: Pipeline, options: PipelineOptions) -> LocalResult:
         """Start a pipeline.
@@ -84,7 +88,7 @@ class LocalRunner(PipelineRunner):
         validate_pipeline_graph(proto)
         self.check_requirements(proto, _REQUIREMENTS)
         job = Job(proto, chosen, _as_json(options), drain=self._drain)
-        result = LocalResult(job)
+        self.result = result = LocalResult(job)
         with result.interruptible():
             job.start()
             if not _is_unbounded(proto):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from connectors import pubsub
 from connectors.broker import Broker
 from pipelines import kinds, launch, pubsub_to_lake
 from pipelines.endless import is_local
+from pipelines.interrupt import Interrupted, Stopping
 from pipelines.params import param
 from runners.local.options import settings
 from runners.local.store import Store
@@ -150,6 +152,20 @@ def test_signal_suspends_in_order(
     assert f"--job_name=pubsub_to_lake --state_dir={tmp_path / 'state'} to go on" in text
     assert run(argv, "--max_seconds=3s", "--on_stop=drain") == 0
     assert ids(tmp_path) == wanted(90)
+
+
+def test_signal_leaves_no_job_behind(
+    broker: Broker, argv: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that comes when the job has just begun ends it before the process ends."""
+
+    def interrupted(*_: object) -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr(Stopping, "by", interrupted)
+    publish([click(0)])
+    assert run(argv) == 128 + signal.SIGTERM
+    assert not [each for each in threading.enumerate() if each.name.startswith("job-")]
 
 
 def test_killed_job_goes_on(broker: Broker, argv: list[str], tmp_path: Path) -> None:

@@ -61,6 +61,21 @@ def test_signal_before_there_is_a_job() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_signal_that_python_has_ignored_is_a_request() -> None:
+    """In a destructor, an exception is lost; the signal is passed on when there is a job."""
+
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    requests: list[str] = []
+    with stoppable() as stopping:
+        Dying()
+        stopping.by(requests.append)
+    assert requests == ["SIGTERM"]
+
+
 @pytest.mark.parametrize(
     "numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)]
 )
