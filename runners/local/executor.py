@@ -15,6 +15,7 @@ import msgspec
 
 from runners.local.bundles import BundleResult
 from runners.local.clock import Clock
+from runners.local.drops import Drops
 from runners.local.epoch import Epoch
 from runners.local.event_time import EventTime
 from runners.local.graph import Graph
@@ -74,8 +75,9 @@ class Executor:
         self._epoch = Epoch()
         self._pending = Pending(store)
         self._time = EventTime(graph, store, state, self._pending, clock, self._epoch)
-        self._intake = Intake(graph, state, self._pending, self._time, self._epoch)
-        self._routing = Routing(graph, state, self._pending, self._time, clock, self._epoch)
+        drops = Drops()
+        self._intake = Intake(graph, state, self._pending, self._time, self._epoch, drops)
+        self._routing = Routing(graph, state, self._pending, self._time, clock, self._epoch, drops)
         self._results: list[BundleResult] = []
         self._open = self._counted = False
         self.totals = Totals()

@@ -54,6 +54,7 @@ class Grouping:
             time is awaited; what needs one to fire does so when the window expires.
 
     Attributes:
+        name: of the step.
         dropped: elements dropped since the start or the last ``reload``.
     """
 
@@ -68,6 +69,7 @@ class Grouping:
         *,
         batch: bool = False,
     ) -> None:
+        self.name = name
         self.dropped = 0
         self._now, self._batch = now, batch
         self._trigger, self._moment = Trigger(windowing.triggerfn), Moment()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from runners.local.bundles import Bundle
+from runners.local.drops import Drops
 from runners.local.epoch import Epoch
 from runners.local.event_time import EventTime
 from runners.local.gate import Gate
@@ -33,19 +34,21 @@ class Intake:
         pending: where elements wait.
         event_time: tells what is late, and which side inputs are complete.
         epoch: the one at work.
+        drops: is told what comes too late.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - all that decides what may go
         self,
         graph: Graph,
         state: StateService,
         pending: Pending,
         event_time: EventTime,
         epoch: Epoch,
+        drops: Drops,
     ) -> None:
         self._pending, self._time, self._epoch = pending, event_time, epoch
         self._gate = Gate(graph, state, event_time.watermarks)
-        self._late = LateElements(graph)
+        self._late = LateElements(graph, drops)
 
     def take(self, stage: StageNode, now_us: int) -> Taken:
         """Take elements for a stage, about as many as fit into a bundle, at each of its ports."""

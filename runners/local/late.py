@@ -10,6 +10,7 @@ from typing import Any
 
 from apache_beam.transforms.window import GlobalWindows
 
+from runners.local.drops import Drops
 from runners.local.expiry import expiry_us
 from runners.local.graph import Graph, lateness_us
 from runners.local.nodes import Port, StageNode
@@ -26,10 +27,12 @@ class LateElements:
 
     Args:
         graph: the stages.
+        drops: is told what drops.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, drops: Drops) -> None:
         self._graph = graph
+        self._drops = drops
         self._lateness_us: dict[str, int] = {}
         for stage in graph.stages:
             if stage.stateful:
@@ -63,6 +66,8 @@ class LateElements:
             chunk = item.chunk
             data = chunk.data or b""
             rest, late = separate(data, coder, is_open, truncated=chunk.bag is not None)
+            if late:
+                self._drops.note(stage.name)
             if not late:
                 kept.append(item)
             elif not rest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runners.local.bundles import BundleResult
 from runners.local.clock import Clock
+from runners.local.drops import Drops
 from runners.local.elements import from_index
 from runners.local.epoch import Epoch
 from runners.local.event_time import EventTime
@@ -28,6 +29,7 @@ class Routing:
         event_time: has groupings and timers.
         clock: processing time.
         epoch: the one at work.
+        drops: is told which groupings drop.
     """
 
     def __init__(  # noqa: PLR0917 - all that takes elements in
@@ -38,9 +40,11 @@ class Routing:
         event_time: EventTime,
         clock: Clock,
         epoch: Epoch,
+        drops: Drops,
     ) -> None:
         self._graph, self._state, self._pending = graph, state, pending
         self._time, self._clock, self._epoch = event_time, clock, epoch
+        self._drops = drops
 
     def route(self, stage: StageNode, result: BundleResult) -> None:
         """Give what a bundle has put out to who reads it."""
@@ -58,7 +62,10 @@ class Routing:
         self._epoch.changed = True
         grouping = self._time.groups.get(buffer)
         if grouping is not None:
+            before = grouping.dropped
             grouping.add(data, self._time.watermarks.of_buffer(input_of(buffer)))
+            if grouping.dropped > before:
+                self._drops.note(grouping.name)
             return
         for port in self._graph.readers.get(buffer, ()):
             # What was committed before it is taken, a retry finds as it was.
