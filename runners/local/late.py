@@ -34,12 +34,14 @@ class LateElements:
         self._graph = graph
         self._drops = drops
         self._lateness_us: dict[str, int] = {}
+        self._steps: dict[str, str] = {}
         for stage in graph.stages:
             if stage.stateful:
                 step = next(t for t in stage.transforms if t.unique_name in stage.stateful)
                 windowing = graph.windowing_of(graph.main_pcollection(step))
                 if not isinstance(windowing.windowfn, GlobalWindows):
                     self._lateness_us[stage.name] = lateness_us(windowing)
+                    self._steps[stage.name] = step.unique_name
 
     def part(
         self, stage: StageNode, port: Port, items: list[Item], expired_us: int
@@ -67,7 +69,7 @@ class LateElements:
             data = chunk.data or b""
             rest, late = separate(data, coder, is_open, truncated=chunk.bag is not None)
             if late:
-                self._drops.note(stage.name)
+                self._drops.note(self._steps[stage.name])
             if not late:
                 kept.append(item)
             elif not rest:
