@@ -13,6 +13,7 @@ it goes on with what is left; started without need, it changes nothing.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -20,6 +21,7 @@ import apache_beam as beam
 from connectors import lake
 from pipelines import kinds, launch
 from pipelines.params import Group, param
+from transforms.errors import ConfigError
 
 __all__ = ["Params", "build"]
 
@@ -47,6 +49,14 @@ class Params(Group):
         default="1h",
         group="Lake",
     )
+
+    def check(self) -> None:
+        """Refuse a folder that is not there: to make one would hide that it was misspelt."""
+        if "://" not in self.lake and not os.path.isdir(self.lake):
+            raise ConfigError(
+                "--lake", self.lake, "is no folder",
+                "Give the folder that a pipeline's --output named",
+            )  # fmt: skip
 
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:

@@ -85,6 +85,13 @@ def test_small_files_become_one_in_each_folder(root: str) -> None:
     assert lake.files_of(root) == [f"{Ledger(root).root}/{name}" for name in merged]
 
 
+def test_missing_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt folder is told, and not made."""
+    assert compact(str(tmp_path / "lkae")) == 2
+    assert "--lake=" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_comes_later_is_merged_later(root: str) -> None:
     """With the file that was made before, as long as it is small."""
     for start in (0, 20):
