@@ -12,11 +12,13 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from runners.local import LocalRunner
-from runners.local.options import JOB_NAME
+from runners.local.job import Job
+from runners.local.options import JOB_NAME, StopMode
 from runners.local.store import Store
 from tests.processes import wait_until
 
 DONE: list[int] = []
+ASKED = threading.Event()
 
 
 def finish(element: int) -> None:
@@ -26,6 +28,19 @@ def finish(element: int) -> None:
 
 class Stop(BaseException):
     """What a handler of the test's own raises."""
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note when a job is asked to stop."""
+    stop_job = Job.stop
+
+    def noted(job: Job, mode: StopMode) -> None:
+        stop_job(job, mode)
+        ASKED.set()
+
+    ASKED.clear()
+    monkeypatch.setattr(Job, "stop", noted)
 
 
 class Signal(beam.DoFn):
@@ -38,6 +53,7 @@ class Signal(beam.DoFn):
         if self._number:
             wait_until(lambda: signal.getsignal(self._number) != signal.SIG_DFL, 60)
             os.kill(os.getpid(), self._number)
+            assert ASKED.wait(60)  # the job must not be quicker than who stops it
         yield element
 
 
