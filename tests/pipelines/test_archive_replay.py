@@ -113,7 +113,8 @@ def test_time_and_condition_say_what_is_meant(broker: Broker, tmp_path: Path) ->
     publish("events", MESSAGES[10:20])
     archive(tmp_path)
     rows = [r for b in storage.read_archive(str(tmp_path / "archive")) for r in b.to_pylist()]
-    cut = min(row["publish_time"] for row in rows if dict(row["attributes"])["n"] == "10")
+    later = [row for row in rows if int(dict(row["attributes"])["n"]) >= 10]
+    cut = min(row["publish_time"] for row in later)  # each ordering key is a request of its own
     assert replay(tmp_path, f"--since={cut.isoformat()}") == 0
     assert sorted(numbers(take("again"))) == list(range(10, 20))
     where = "--where=attribute:kind = 'b'"
