@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.bigquery.limits import DATE_DAYS, TIMESTAMP_US
-from connectors.bigquery.table_types import is_bytes, is_list, is_text, plain, text_kind
+from connectors.bigquery.table_types import plain, text_kind
 from transforms import kinds
+from transforms.arrow_types import Test, is_bytes, is_list, is_text
 from transforms.errors import ConfigError
 
 __all__ = ["Cast", "Convert", "Faults", "converter", "match_fields"]
@@ -36,8 +37,6 @@ class Cast(NamedTuple):
 
 
 Convert = Callable[[pa.Array], Cast]
-
-_Check = Callable[[pa.DataType], bool]
 
 
 def _is_zoned(kind: pa.DataType) -> bool:
@@ -57,7 +56,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 # What a column takes: the first rule whose left side is the type that the column is sent as.
-_FAMILIES: tuple[tuple[_Check, _Check], ...] = (
+_FAMILIES: tuple[tuple[Test, Test], ...] = (
     (pa.types.is_boolean, pa.types.is_boolean),
     (pa.types.is_integer, pa.types.is_integer),
     (pa.types.is_floating, _is_number),

@@ -16,7 +16,7 @@ from google.cloud.bigquery_storage_v1 import types as api
 from google.protobuf import descriptor_pb2, descriptor_pool
 from ptars import HandlerPool
 
-from connectors.bigquery.table_types import is_bytes, is_text
+from transforms.arrow_types import is_bytes, is_text
 from transforms.errors import ConfigError
 
 __all__ = ["ArrowForm", "Form", "ProtoForm"]

@@ -10,16 +10,17 @@ types". It doesn't mention TIME, which is sent as ``time64[us]``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 from google.cloud.bigquery_storage_v1 import types as api
 
+from transforms.arrow_types import Test, is_bytes, is_list, is_text
 from transforms.errors import ConfigError
 from transforms.schema import BIGQUERY_TYPE, DESCRIPTION, TYPES
 
-__all__ = ["arrow_schema", "is_bytes", "is_list", "is_text", "plain", "rest_fields", "text_kind"]
+__all__ = ["arrow_schema", "plain", "rest_fields", "text_kind"]
 
 _Kind = api.TableFieldSchema.Type
 _Mode = api.TableFieldSchema.Mode
@@ -150,36 +151,8 @@ def plain(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Tell whether the values are texts."""
-    return (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
-
-
-def is_bytes(kind: pa.DataType) -> bool:
-    """Tell whether the values are bytes."""
-    return (
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_binary_view(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    )
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Tell whether the values are lists, in any layout; maps are not counted."""
-    return (
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-        or pa.types.is_list_view(kind)
-        or pa.types.is_large_list_view(kind)
-    )
-
-
 # A bare uint64 may be beyond INTEGER, which is signed; NUMERIC takes all of it.
-_SCALARS: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
+_SCALARS: tuple[tuple[Test, str], ...] = (
     (pa.types.is_boolean, "BOOLEAN"),
     (pa.types.is_uint64, "NUMERIC"),
     (pa.types.is_integer, "INTEGER"),

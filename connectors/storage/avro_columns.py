@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.storage.joined import Part, join, list_parts
+from connectors.storage.joined import Part, as_lists, join, list_parts
+from transforms.arrow_types import Test, either, is_bytes, is_list, is_text
 from transforms.errors import PermanentError
 
 __all__ = ["avro_rows", "varints"]
@@ -173,7 +174,7 @@ def _struct(column: pa.Array) -> list[Part]:
 
 
 def _list(column: pa.Array) -> list[Part]:
-    column = column.cast(pa.list_(column.type.value_field))
+    column = as_lists(column)
     offsets, children = list_parts(column)
     values = column.values[children]
     return _blocks(
@@ -196,25 +197,17 @@ def _blocks(offsets: np.ndarray, items: pa.Array) -> list[Part]:
     return [heads, pc.binary_join(lists, _bytes(b"")), _END_OF_BLOCKS]
 
 
-def _any(*tests: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType], bool]:
-    return lambda kind: any(test(kind) for test in tests)
-
-
-_ENCODERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], list[Part]]], ...] = (
-    (_any(_is.is_string, _is.is_large_string, _is.is_string_view), _sized),
+_ENCODERS: tuple[tuple[Test, Callable[[pa.Array], list[Part]]], ...] = (
+    (either(is_text, is_bytes), _sized),
     (_is.is_integer, _integer),
-    (_any(_is.is_timestamp, _is.is_time), _micros),
+    (either(_is.is_timestamp, _is.is_time), _micros),
     (_is.is_boolean, _boolean),
     (_is.is_floating, _float),
-    (
-        _any(_is.is_binary, _is.is_large_binary, _is.is_fixed_size_binary, _is.is_binary_view),
-        _sized,
-    ),
     (_is.is_date, _date),
     (_is.is_duration, _count),
     (_is.is_decimal, _decimal),
     (_is.is_dictionary, _dictionary),
     (_is.is_map, _map),
-    (_any(_is.is_list, _is.is_large_list, _is.is_fixed_size_list), _list),
+    (is_list, _list),
     (_is.is_struct, _struct),
 )

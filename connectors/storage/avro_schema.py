@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from transforms.arrow_types import is_bytes, is_list, is_text
 from transforms.errors import PermanentError
 
 __all__ = ["avro_schema", "is_int"]
@@ -69,7 +70,7 @@ def _of_type(kind: pa.DataType, name: str) -> Avro:
         return _record([kind.field(index) for index in range(kind.num_fields)], name)
     if _is.is_map(kind) and _is.is_string(kind.key_type):
         return {"type": "map", "values": _item(kind.item_field, name)}
-    if _is.is_list(kind) or _is.is_large_list(kind) or _is.is_fixed_size_list(kind):
+    if is_list(kind):
         return {"type": "array", "items": _item(kind.value_field, name)}
     raise PermanentError(f"Avro files can't hold a column of type {kind}: cast it to another")
 
@@ -83,13 +84,8 @@ _PLAIN: tuple[tuple[Any, Avro], ...] = (
     (_is.is_boolean, "boolean"),
     (_is.is_float64, "double"),
     (_is.is_floating, "float"),
-    (_is.is_string, "string"),
-    (_is.is_large_string, "string"),
-    (_is.is_string_view, "string"),
-    (_is.is_binary, "bytes"),
-    (_is.is_large_binary, "bytes"),
-    (_is.is_fixed_size_binary, "bytes"),
-    (_is.is_binary_view, "bytes"),
+    (is_text, "string"),
+    (is_bytes, "bytes"),
     (_is.is_null, "null"),
     (_is.is_duration, "long"),
     (_is.is_date, {"type": "int", "logicalType": "date"}),

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Part", "content", "join", "list_parts", "slices"]
+__all__ = ["Part", "as_lists", "content", "join", "list_parts", "slices"]
 
 Part: TypeAlias = pa.Array | pa.Scalar
 """Bytes for each row, or the same bytes for every row; never null."""
@@ -54,6 +54,16 @@ def content(rows: pa.Array) -> pa.Buffer:
         return pa.py_buffer(b"")
     ends = np.frombuffer(offsets, np.int32)[rows.offset : rows.offset + len(rows) + 1]
     return values.slice(ends[0], ends[-1] - ends[0])
+
+
+def as_lists(array: pa.Array) -> pa.ListArray:
+    """Return lists of any layout in the plain one; Arrow's own cast makes invalid ones of views."""
+    if pa.types.is_list(array.type):
+        return array
+    offsets = np.zeros(len(array) + 1, np.int32)
+    np.cumsum(pc.list_value_length(array).fill_null(0), out=offsets[1:])
+    kind = pa.list_(array.type.value_field)
+    return pa.ListArray.from_arrays(offsets, array.flatten(), kind, mask=array.is_null())
 
 
 def list_parts(array: pa.Array) -> tuple[np.ndarray, slice]:

@@ -25,7 +25,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.storage.joined import join, list_parts
+from connectors.storage.joined import as_lists, join, list_parts
+from transforms.arrow_types import Test, either, is_bytes, is_list, is_text
 from transforms.batch import Batch
 from transforms.errors import PermanentError
 
@@ -133,7 +134,7 @@ def _dictionary(array: pa.Array) -> pa.Array:
 
 
 def _list(array: pa.Array) -> pa.Array:
-    array = array.cast(pa.list_(array.type.value_type))
+    array = as_lists(array)
     offsets, children = list_parts(array)
     values = json_values(array.values[children])
     return _bracketed("[", offsets, values, "]")
@@ -157,25 +158,18 @@ def _bracketed(opening: str, offsets: np.ndarray, values: pa.Array, closing: str
     return join([pa.scalar(opening), joined, pa.scalar(closing)], len(joined))
 
 
-def _any(*tests: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType], bool]:
-    return lambda kind: any(test(kind) for test in tests)
-
-
 _is = pa.types
-_ENCODERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
-    (_any(_is.is_string, _is.is_large_string, _is.is_string_view), _text),
-    (_any(_is.is_integer, _is.is_boolean), _plain),
+_ENCODERS: tuple[tuple[Test, Callable[[pa.Array], pa.Array]], ...] = (
+    (is_text, _text),
+    (either(_is.is_integer, _is.is_boolean), _plain),
     (_is.is_floating, _float),
     (_is.is_timestamp, _timestamp),
-    (_any(_is.is_date, _is.is_time, _is.is_decimal), _quoted),
-    (
-        _any(_is.is_binary, _is.is_large_binary, _is.is_fixed_size_binary, _is.is_binary_view),
-        _binary,
-    ),
+    (either(_is.is_date, _is.is_time, _is.is_decimal), _quoted),
+    (is_bytes, _binary),
     (_is.is_duration, _duration),
     (_is.is_null, _null),
     (_is.is_dictionary, _dictionary),
     (_is.is_map, _map),
-    (_any(_is.is_list, _is.is_large_list, _is.is_fixed_size_list), _list),
+    (is_list, _list),
     (_is.is_struct, _struct),
 )

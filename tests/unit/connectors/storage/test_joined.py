@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 import pytest
 
-from connectors.storage.joined import content, join, list_parts, slices
+from connectors.storage.joined import as_lists, content, join, list_parts, slices
 
 
 def test_parts_are_joined_row_by_row() -> None:
@@ -34,6 +36,21 @@ def test_lists_of_a_slice_have_their_own_children() -> None:
     offsets, children = list_parts(lists)
     assert offsets.tolist() == [0, 2, 2, 3]
     assert lists.values[children].to_pylist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_, pa.large_list, pa.list_view, pa.large_list_view, lambda kind: pa.list_(kind, 2)],
+)
+def test_lists_of_any_layout_become_plain_ones(kind: Callable[[pa.DataType], pa.DataType]) -> None:
+    """Nulls stay null, and a slice is that of the lists."""
+    expected = [[1, 2], None, [3, None]]
+    lists = pa.array(expected, kind(pa.int64()))
+    for start in range(3):
+        made = as_lists(lists.slice(start))
+        made.validate(full=True)
+        assert made.type == pa.list_(lists.type.value_field)
+        assert made.to_pylist() == expected[start:]
 
 
 @pytest.mark.parametrize(("rows", "sizes"), [(5, [2, 2, 1]), (2, [2]), (0, [])])
