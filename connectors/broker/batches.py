@@ -124,7 +124,7 @@ def _lease_response(
     backlog = subscription.backlog
     if delivery is None:
         return _framed(_LeaseHeader(None, 0, backlog.ready, backlog.leased, horizon_us))
-    uid = subscription.created.uid
+    uid = subscription.uid
     lease = ackids.pack_lease(uid, delivery.positions, delivery.generation)
     count = delivery.positions.size
     header = _LeaseHeader(lease, count, backlog.ready, backlog.leased, horizon_us)

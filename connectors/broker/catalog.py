@@ -21,6 +21,7 @@ from connectors.broker.events import (
 )
 from connectors.broker.names import check_project, check_resource
 from connectors.broker.rules import check_lease_s
+from connectors.broker.settings import SubscriptionSettings, TopicSettings
 from connectors.broker.state import Subscription, Topic
 
 __all__ = ["Catalog"]
@@ -72,31 +73,31 @@ class Catalog:
         _refuse_unsupported(request, _TOPIC_FIELDS)
         async with self._changing:
             self._state.check_topic_is_new(request.name)
-            event = TopicCreated(_new_uid(), request.name, dict(request.labels))
-            await self._engine.commit(event)
-        return _shown_topic(event)
+            settings = TopicSettings(request.name, dict(request.labels))
+            await self._engine.commit(TopicCreated(_new_uid(), settings))
+        return _shown_topic(settings)
 
     async def get_topic(self, request: Any) -> Any:
         """Return a topic."""
-        return _shown_topic(self.topic(request.topic).created)
+        return _shown_topic(self.topic(request.topic).settings)
 
     async def list_topics(self, request: Any) -> Any:
         """List the topics of a project by name."""
         names, token = _page(_of_project(self._state.topics, request.project), request)
-        topics = [_shown_topic(self._state.topics[name].created) for name in names]
+        topics = [_shown_topic(self._state.topics[name].settings) for name in names]
         return schema.message("ListTopicsResponse")(topics=topics, next_page_token=token)
 
     async def list_topic_subscriptions(self, request: Any) -> Any:
         """List the names of a topic's subscriptions."""
         attached = self.topic(request.topic).subscriptions.values()
-        names, token = _page([each.created.name for each in attached], request)
+        names, token = _page([each.settings.name for each in attached], request)
         response = schema.message("ListTopicSubscriptionsResponse")
         return response(subscriptions=names, next_page_token=token)
 
     async def delete_topic(self, request: Any) -> Any:
         """Delete a topic; its subscriptions keep what they have."""
         async with self._changing:
-            await self._engine.commit(TopicDeleted(self.topic(request.topic).created.uid))
+            await self._engine.commit(TopicDeleted(self.topic(request.topic).uid))
         return Empty()
 
     async def create_subscription(self, request: Any) -> Any:
@@ -108,11 +109,10 @@ class Catalog:
         async with self._changing:
             self._state.check_subscription_is_new(name)
             topic = self.topic(request.topic)
-            event = SubscriptionCreated(
-                _new_uid(), name, topic.created.uid, ack_deadline_s, retention_s,
-                dict(request.labels),
-            )  # fmt: skip
-            await self._engine.commit(event)
+            settings = SubscriptionSettings(
+                name, request.topic, ack_deadline_s, retention_s, dict(request.labels)
+            )
+            await self._engine.commit(SubscriptionCreated(_new_uid(), topic.uid, settings))
         return _shown(self._state.subscription(name))
 
     async def get_subscription(self, request: Any) -> Any:
@@ -131,7 +131,7 @@ class Catalog:
         """Delete a subscription and its backlog."""
         async with self._changing:
             subscription = self.subscription(request.subscription)
-            await self._engine.commit(SubscriptionDeleted(subscription.created.uid))
+            await self._engine.commit(SubscriptionDeleted(subscription.uid))
         return Empty()
 
 
@@ -190,19 +190,19 @@ def _page(names: list[str], request: Any) -> tuple[list[str], str]:
     return page, page[-1] if start + size < len(names) else ""
 
 
-def _shown_topic(created: TopicCreated) -> Any:
-    return schema.message("Topic")(name=created.name, labels=created.labels, state=schema.ACTIVE)
+def _shown_topic(settings: TopicSettings) -> Any:
+    return schema.message("Topic")(name=settings.name, labels=settings.labels, state=schema.ACTIVE)
 
 
 def _shown(subscription: Subscription) -> Any:
-    created = subscription.created
+    settings = subscription.settings
     shown = schema.message("Subscription")(
-        name=created.name,
+        name=settings.name,
         topic=subscription.topic.shown_name,
-        ack_deadline_seconds=created.ack_deadline_s,
-        labels=created.labels,
+        ack_deadline_seconds=settings.ack_deadline_s,
+        labels=settings.labels,
         state=schema.ACTIVE,
     )
-    shown.message_retention_duration.seconds = created.retention_s
+    shown.message_retention_duration.seconds = int(settings.retention_s)
     shown.push_config = shown.expiration_policy = b""  # pull, never
     return shown

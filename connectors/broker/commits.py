@@ -100,9 +100,9 @@ class Commits:
 
     async def _rotate(self) -> None:
         self._crowded = False
-        snapshot = self._state.snapshot()
+        checkpoint = self._state.checkpoint()
         try:
-            await self._loop.run_in_executor(self._writer, self._log.rotate, snapshot)
+            await self._loop.run_in_executor(self._writer, self._log.rotate, checkpoint)
         except Exhausted:
             return  # the old segment serves on, and what needs less room may yet be written
         self._log.release(self._state.sweep())

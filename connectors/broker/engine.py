@@ -91,7 +91,7 @@ class Engine:
         # From here to the commit nothing may wait: ids are given out in the order of the log.
         time_us = max(_now_us(), topic.blocks[-1].time_us if topic.blocks else 0)
         batch = rows.stored(messages, self._next_id, time_us)
-        event = Published(topic.created.uid, self._next_id, len(messages), time_us)
+        event = Published(topic.uid, self._next_id, len(messages), time_us)
         payload = memoryview(batch.serialize())
         self._next_id += len(messages)
         self._publishing.append(time_us)
@@ -119,7 +119,7 @@ class Engine:
         """
         positions = subscription.backlog.unacked(positions)
         if positions.size:
-            await self.commit(Acked(subscription.created.uid, positions))
+            await self.commit(Acked(subscription.uid, positions))
 
     def extend(
         self, subscription: Subscription, positions: Positions, generations: object, lease_s: float
@@ -128,7 +128,7 @@ class Engine:
         subscription.backlog.extend(positions, generations, self._loop.time(), lease_s)
         self._schedule(subscription.backlog.expiry_s)
         if lease_s == 0:
-            self._bells.ring(subscription.created.uid)
+            self._bells.ring(subscription.uid)
 
     def lease(
         self,
@@ -181,7 +181,7 @@ class Engine:
                 return delivery
             await self.wait(subscription, left_s)
             if not self.exists(subscription):
-                raise NotFound(f"Subscription {subscription.created.name} was deleted.")
+                raise NotFound(f"Subscription {subscription.settings.name} was deleted.")
 
     async def forget(self) -> None:
         """Drop what is older than the retention of its subscription.
@@ -194,12 +194,11 @@ class Engine:
 
     def exists(self, subscription: Subscription) -> bool:
         """Tell whether the subscription has not been deleted."""
-        created = subscription.created
-        return self.state.subscriptions.get(created.name) is subscription
+        return self.state.subscriptions.get(subscription.settings.name) is subscription
 
     async def wait(self, subscription: Subscription, timeout_s: float | None) -> None:
         """Wait until something happens to a subscription, or the time is over."""
-        await self._bells.wait(subscription.created.uid, timeout_s)
+        await self._bells.wait(subscription.uid, timeout_s)
 
     def _recover(self) -> None:
         for event in self._log.recover():
@@ -214,7 +213,7 @@ class Engine:
         match event:
             case Published(topic_uid=uid):
                 for subscription in self.state.subscriptions_of(uid):
-                    self._bells.ring(subscription.created.uid)
+                    self._bells.ring(subscription.uid)
             case Acked(uid=uid) | SubscriptionDeleted(uid=uid):
                 self._bells.ring(uid)
 
@@ -227,7 +226,7 @@ class Engine:
     def _tick(self) -> None:
         now_s = self._loop.time()
         for subscription in self.state.expire(now_s):
-            self._bells.ring(subscription.created.uid)
+            self._bells.ring(subscription.uid)
         self._forgetting = self._loop.create_task(self.forget())
         next_s = min(self.state.expiry_s(), now_s + _HOUSEKEEPING_S)
         self._timer = self._loop.call_at(next_s, self._tick)

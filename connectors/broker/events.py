@@ -6,17 +6,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from connectors.broker.settings import SubscriptionSettings, TopicSettings
+
 __all__ = [
     "Acked",
     "Block",
+    "Checkpoint",
+    "DocumentStored",
     "Event",
     "Place",
     "Published",
-    "Snapshot",
     "SubscriptionCreated",
     "SubscriptionDeleted",
+    "SubscriptionState",
+    "SubscriptionUpdated",
     "TopicCreated",
     "TopicDeleted",
+    "TopicState",
+    "TopicUpdated",
 ]
 
 
@@ -41,8 +48,14 @@ class TopicCreated(msgspec.Struct, frozen=True, tag=True):
     """A topic exists from here on; ``uid`` tells it from earlier ones of the same name."""
 
     uid: int
-    name: str
-    labels: dict[str, str]
+    settings: TopicSettings
+
+
+class TopicUpdated(msgspec.Struct, frozen=True, tag=True):
+    """The settings of a topic are these from here on."""
+
+    uid: int
+    settings: TopicSettings
 
 
 class TopicDeleted(msgspec.Struct, frozen=True, tag=True):
@@ -55,11 +68,15 @@ class SubscriptionCreated(msgspec.Struct, frozen=True, tag=True):
     """A subscription exists; it gets what is published from here on."""
 
     uid: int
-    name: str
     topic_uid: int
-    ack_deadline_s: int
-    retention_s: int
-    labels: dict[str, str]
+    settings: SubscriptionSettings
+
+
+class SubscriptionUpdated(msgspec.Struct, frozen=True, tag=True):
+    """The settings of a subscription are these from here on."""
+
+    uid: int
+    settings: SubscriptionSettings
 
 
 class SubscriptionDeleted(msgspec.Struct, frozen=True, tag=True):
@@ -85,29 +102,52 @@ class Acked(msgspec.Struct, frozen=True, tag=True, eq=False):
     positions: Any  # npt.NDArray[np.int64], which msgspec need not know
 
 
-class TopicState(msgspec.Struct, frozen=True):
-    """A topic in a snapshot; the name is empty once it was deleted."""
+class DocumentStored(msgspec.Struct, frozen=True, tag=True):
+    """A document of another part is this from here on, such as an access policy or a schema.
 
-    created: TopicCreated
+    The state keeps documents and does not look into them. None deletes one.
+    """
+
+    kind: str
+    name: str
+    value: bytes | None
+
+
+class TopicState(msgspec.Struct, frozen=True):
+    """A topic in a checkpoint."""
+
+    uid: int
+    settings: TopicSettings
     deleted: bool
     end: int
 
 
 class SubscriptionState(msgspec.Struct, frozen=True):
-    """A subscription in a snapshot; ``acked`` is the bitmap from ``base`` to the topic's end."""
+    """A subscription in a checkpoint; ``acked`` is the bitmap from ``base`` to the topic's end."""
 
-    created: SubscriptionCreated
+    uid: int
+    topic_uid: int
+    settings: SubscriptionSettings
     base: int
     acked: bytes
 
 
-class Snapshot(msgspec.Struct, frozen=True, tag=True):
+class Checkpoint(msgspec.Struct, frozen=True, tag=True):
     """Everything durable but the rows: what all earlier events amount to."""
 
     next_id: int
     topics: list[TopicState]
     subscriptions: list[SubscriptionState]
+    documents: list[DocumentStored] = []
 
 
-Catalog = TopicCreated | TopicDeleted | SubscriptionCreated | SubscriptionDeleted | Snapshot
+Change = (
+    TopicCreated
+    | TopicUpdated
+    | TopicDeleted
+    | SubscriptionCreated
+    | SubscriptionUpdated
+    | SubscriptionDeleted
+)
+Catalog = Change | DocumentStored | Checkpoint
 Event = Catalog | Published | Acked

@@ -2,7 +2,7 @@
 
     offset  size  field
          0     4  magic "HRF1"
-         4     2  kind: 1 catalog event or snapshot, JSON; 2 publish; 3 ack
+         4     2  kind: 1 catalog event or checkpoint, JSON; 2 publish; 3 ack
          6     2  zero
          8     8  size of the payload, bytes
         16     8  check sum: XXH3 of the header behind it and of the payload

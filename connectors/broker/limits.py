@@ -15,7 +15,11 @@ __all__ = [
     "ATTRIBUTES_MAX",
     "ATTRIBUTE_KEY_BYTES_MAX",
     "ATTRIBUTE_VALUE_BYTES_MAX",
+    "BACKOFF_S_MAX_DEFAULT",
+    "BACKOFF_S_MIN_DEFAULT",
+    "DELIVERY_ATTEMPTS_DEFAULT",
     "DISK_RESERVE_BYTES",
+    "EXPIRATION_S_DEFAULT",
     "LEASE_BYTES_MAX",
     "LEASE_MESSAGES_MAX",
     "LEASE_S_MIN",
@@ -73,6 +77,14 @@ RETENTION_S_MIN = 600
 """Shortest retention of a subscription, seconds (API: 10 minutes)."""
 RETENTION_S_MAX = 31 * 86_400
 """Longest retention of a subscription, seconds (API: 31 days)."""
+EXPIRATION_S_DEFAULT = 31 * 86_400
+"""Seconds without use after which a subscription is deleted where nothing is given (API)."""
+BACKOFF_S_MIN_DEFAULT = 10
+"""Seconds before the first redelivery under a retry policy that does not say (API)."""
+BACKOFF_S_MAX_DEFAULT = 600
+"""Seconds before a redelivery at most under a retry policy that does not say (API)."""
+DELIVERY_ATTEMPTS_DEFAULT = 5
+"""Deliveries before a message is a dead letter where the policy does not say (API)."""
 
 PAGE_SIZE_DEFAULT = 100
 """Resources in one page of a list where the request does not say (ours)."""

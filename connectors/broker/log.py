@@ -1,9 +1,9 @@
 """What is on disk, how it gets there, how it recovers.
 
 The log is a directory of segments, numbered files of frames (``frame.py``). Each begins with a
-snapshot of the state. Recovery reads the segments in order, and every snapshot replaces all that
-came before except the places of the rows. So a segment whose rows nobody needs can be deleted,
-wherever it stands: its acks are in the next snapshot.
+checkpoint of the state. Recovery reads the segments in order, and every checkpoint replaces all
+that came before except the places of the rows. So a segment whose rows nobody needs can be
+deleted, wherever it stands: its acks are in the next checkpoint.
 
 Guarantees:
 - ``write`` returns after the disk has everything; if it raises, nothing of it will ever be seen.
@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from connectors.broker import frame, limits
 from connectors.broker.errors import CorruptLog, DataDirInUse, Exhausted, Unavailable
-from connectors.broker.events import Event, Place, Snapshot
+from connectors.broker.events import Checkpoint, Event, Place
 
 __all__ = ["Entry", "Log"]
 
@@ -56,7 +56,7 @@ class Log:
         self._broken: Unavailable | None = None
 
     def recover(self) -> Iterator[Event]:
-        """Yield all events since the oldest snapshot, and open the log for writing at its end.
+        """Yield all events since the oldest checkpoint, and open the log for writing at its end.
 
         Raises:
             CorruptLog: something that was durable is missing or changed.
@@ -74,7 +74,7 @@ class Log:
         if self._segments:
             self._open(end)
         else:
-            self._begin(Snapshot(1, [], []))
+            self._begin(Checkpoint(1, [], []))
 
     def write(self, entries: list[Entry]) -> list[Place]:
         """Append events and make them durable together; return where the payload of each is.
@@ -96,14 +96,14 @@ class Log:
         self._append(b"".join(pieces))
         return places
 
-    def rotate(self, snapshot: Snapshot) -> None:
-        """Begin a new segment with a snapshot of everything written so far.
+    def rotate(self, checkpoint: Checkpoint) -> None:
+        """Begin a new segment with a checkpoint of everything written so far.
 
         Raises:
             Exhausted: it can't be written, most likely for want of room; the old one stays in use.
         """
         try:
-            self._begin(snapshot)
+            self._begin(checkpoint)
         except OSError as error:
             raise Exhausted(_full_text(self._directory)) from error
 
@@ -126,7 +126,7 @@ class Log:
                 self._remove(number)
 
     def check_room(self, size_bytes: int) -> None:
-        """Refuse what would eat into the reserve that acks and snapshots need to free space.
+        """Refuse what would eat into the reserve that acks and checkpoints need to free space.
 
         Raises:
             Exhausted: there is too little room.
@@ -176,11 +176,11 @@ class Log:
         os.fsync(self._file)
         self.size_bytes = end
 
-    def _begin(self, snapshot: Snapshot) -> None:
+    def _begin(self, checkpoint: Checkpoint) -> None:
         number = self._segments[-1] + 1 if self._segments else 1
         path = self._path(number)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        data = b"".join(frame.encode(snapshot, b"", 0))
+        data = b"".join(frame.encode(checkpoint, b"", 0))
         try:
             _write_all(file, data, 0)
             os.fsync(file)

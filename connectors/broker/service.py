@@ -115,16 +115,16 @@ class Router(grpc.GenericRpcHandler):
             subscription,
             min(fields["max_messages"], limits.PULL_MESSAGES_MAX),
             limits.RESPONSE_BYTES_MAX,
-            subscription.created.ack_deadline_s,
+            subscription.settings.ack_deadline_s,
         )
-        return wire.encode_delivery(subscription.created.uid, delivery) if delivery else b""
+        return wire.encode_delivery(subscription.uid, delivery) if delivery else b""
 
     async def _acknowledge(self, request: bytes) -> bytes:
         rules.check_ack_size(request)
         fields = wire.decode("AcknowledgeRequest", request)
         subscription = self._catalog.subscription(fields["subscription"])
         rules.check_ack_ids(fields["ack_ids"])
-        positions, _ = ackids.parse(fields["ack_ids"], subscription.created.uid)
+        positions, _ = ackids.parse(fields["ack_ids"], subscription.uid)
         await self._engine.ack(subscription, positions)
         return b""
 
@@ -134,7 +134,7 @@ class Router(grpc.GenericRpcHandler):
         subscription = self._catalog.subscription(fields["subscription"])
         rules.check_ack_ids(fields["ack_ids"])
         rules.check_extension_s("ack_deadline_seconds", fields["ack_deadline_seconds"])
-        positions, generations = ackids.parse(fields["ack_ids"], subscription.created.uid)
+        positions, generations = ackids.parse(fields["ack_ids"], subscription.uid)
         self._engine.extend(subscription, positions, generations, fields["ack_deadline_seconds"])
         return b""
 

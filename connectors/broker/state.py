@@ -19,18 +19,23 @@ from connectors.broker.errors import AlreadyExists, CorruptLog, NotFound
 from connectors.broker.events import (
     Acked,
     Block,
+    Change,
+    Checkpoint,
+    DocumentStored,
     Event,
     Place,
     Published,
-    Snapshot,
     SubscriptionCreated,
     SubscriptionDeleted,
     SubscriptionState,
+    SubscriptionUpdated,
     TopicCreated,
     TopicDeleted,
     TopicState,
+    TopicUpdated,
 )
 from connectors.broker.names import DELETED_TOPIC
+from connectors.broker.settings import SubscriptionSettings, TopicSettings
 
 __all__ = ["State", "Subscription", "Topic"]
 
@@ -39,7 +44,8 @@ __all__ = ["State", "Subscription", "Topic"]
 class Topic:
     """A topic and where its messages are; ``blocks`` are those that somebody still needs."""
 
-    created: TopicCreated
+    uid: int
+    settings: TopicSettings
     end: int = 0
     deleted: bool = False
     blocks: list[Block] = field(default_factory=list)
@@ -48,7 +54,7 @@ class Topic:
     @property
     def shown_name(self) -> str:
         """The name that its subscriptions show."""
-        return DELETED_TOPIC if self.deleted else self.created.name
+        return DELETED_TOPIC if self.deleted else self.settings.name
 
     def needed_from(self) -> int:
         """Return the position below which no subscription needs anything."""
@@ -72,7 +78,8 @@ class Topic:
 class Subscription:
     """A subscription and what it has still to deliver."""
 
-    created: SubscriptionCreated
+    uid: int
+    settings: SubscriptionSettings
     topic: Topic
     backlog: Backlog
 
@@ -96,6 +103,7 @@ class State:
         self.subscriptions: dict[str, Subscription] = {}
         self._topics_by_uid: dict[int, Topic] = {}
         self._subscriptions_by_uid: dict[int, Subscription] = {}
+        self.documents: dict[tuple[str, str], bytes] = {}
         self._touched: dict[int, Topic] = {}
 
     def topic(self, name: str) -> Topic:
@@ -163,28 +171,24 @@ class State:
                 return self._published(event)
             case Acked(uid=uid, positions=positions):
                 return self._acked(uid, positions)
-            case TopicCreated():
-                self._add_topic(Topic(event))
-            case SubscriptionCreated():
-                topic = self._topics_by_uid[event.topic_uid]
-                self._add_subscription(Subscription(event, topic, Backlog(topic.end)))
-            case TopicDeleted(uid=uid):
-                return self._delete_topic(uid)
-            case SubscriptionDeleted(uid=uid):
-                return self._delete_subscription(uid)
-            case Snapshot():
+            case Checkpoint():
                 self._restore(event)
+            case DocumentStored():
+                self._store(event)
+            case _:
+                return self._change(event)
         return True
 
-    def snapshot(self) -> Snapshot:
+    def checkpoint(self) -> Checkpoint:
         """Return everything durable but the rows."""
-        return Snapshot(
+        return Checkpoint(
             self.next_id,
-            [TopicState(t.created, t.deleted, t.end) for t in self._topics_by_uid.values()],
+            [TopicState(t.uid, t.settings, t.deleted, t.end) for t in self._topics_by_uid.values()],
             [
-                SubscriptionState(s.created, s.backlog.base, s.backlog.acked())
+                SubscriptionState(s.uid, s.topic.uid, s.settings, s.backlog.base, s.backlog.acked())
                 for s in self.subscriptions.values()
             ],
+            [DocumentStored(*key, value) for key, value in self.documents.items()],
         )
 
     def expire(self, now_s: float) -> list[Subscription]:
@@ -204,7 +208,7 @@ class State:
         """
         found: list[Acked] = []
         for uid, each in self._subscriptions_by_uid.items():
-            oldest_us = now_us - each.created.retention_s * 1_000_000
+            oldest_us = now_us - each.settings.retention_s * 1_000_000
             blocks = each.topic.blocks
             older = bisect_left(blocks, oldest_us, key=lambda block: block.time_us)
             if older:
@@ -228,7 +232,7 @@ class State:
             freed += [block.place for block in topic.blocks[:count]]
             del topic.blocks[:count]
             if topic.deleted and not topic.subscriptions:
-                self._topics_by_uid.pop(topic.created.uid, None)
+                self._topics_by_uid.pop(topic.uid, None)
         self._touched.clear()
         return freed
 
@@ -251,7 +255,7 @@ class State:
             lacking = topic.to_deliver() - int(topic.waiting().sum())
             if lacking:
                 raise CorruptLog(
-                    f"{lacking} messages of topic {topic.created.name} are in no segment;"
+                    f"{lacking} messages of topic {topic.settings.name} are in no segment;"
                     " a segment file was removed"
                 )
 
@@ -276,42 +280,69 @@ class State:
         return True
 
     def _touch(self, topic: Topic) -> None:
-        self._touched[topic.created.uid] = topic
+        self._touched[topic.uid] = topic
 
     def _add_topic(self, topic: Topic) -> None:
         self._touch(topic)
-        self._topics_by_uid[topic.created.uid] = topic
+        self._topics_by_uid[topic.uid] = topic
         if not topic.deleted:
-            self.topics[topic.created.name] = topic
+            self.topics[topic.settings.name] = topic
 
     def _add_subscription(self, subscription: Subscription) -> None:
-        created = subscription.created
-        self.subscriptions[created.name] = subscription
-        self._subscriptions_by_uid[created.uid] = subscription
-        subscription.topic.subscriptions[created.uid] = subscription
+        self.subscriptions[subscription.settings.name] = subscription
+        self._subscriptions_by_uid[subscription.uid] = subscription
+        subscription.topic.subscriptions[subscription.uid] = subscription
+
+    def _change(self, event: Change) -> bool:
+        """Take what happened to a topic or a subscription as a resource."""
+        match event:
+            case TopicCreated(uid=uid):
+                self._add_topic(Topic(uid, event.settings))
+            case SubscriptionCreated(uid=uid):
+                topic = self._topics_by_uid[event.topic_uid]
+                new = Subscription(uid, event.settings, topic, Backlog(topic.end))
+                self._add_subscription(new)
+            case TopicUpdated(uid=uid, settings=topic_settings):
+                self._topics_by_uid[uid].settings = topic_settings
+            case SubscriptionUpdated(uid=uid, settings=settings):
+                self._subscriptions_by_uid[uid].settings = settings
+            case TopicDeleted(uid=uid):
+                return self._delete_topic(uid)
+            case SubscriptionDeleted(uid=uid):
+                return self._delete_subscription(uid)
+        return True
+
+    def _store(self, document: DocumentStored) -> None:
+        key = document.kind, document.name
+        if document.value is None:
+            self.documents.pop(key, None)
+        else:
+            self.documents[key] = document.value
 
     def _delete_topic(self, uid: int) -> bool:
         topic = self._topics_by_uid[uid]
         topic.deleted = True
         self._touch(topic)
-        return self.topics.pop(topic.created.name, None) is not None
+        return self.topics.pop(topic.settings.name, None) is not None
 
     def _delete_subscription(self, uid: int) -> bool:
         subscription = self._subscriptions_by_uid.pop(uid)
         del subscription.topic.subscriptions[uid]
         self._touch(subscription.topic)
-        del self.subscriptions[subscription.created.name]
+        del self.subscriptions[subscription.settings.name]
         return True
 
-    def _restore(self, snapshot: Snapshot) -> None:
+    def _restore(self, checkpoint: Checkpoint) -> None:
         """Replace all but the rows, which earlier segments may hold."""
         blocks = {uid: topic.blocks for uid, topic in self._topics_by_uid.items()}
         self._clear()
-        self.next_id = snapshot.next_id
-        for saved in snapshot.topics:
-            known = blocks.get(saved.created.uid, [])
-            self._add_topic(Topic(saved.created, saved.end, saved.deleted, known))
-        for each in snapshot.subscriptions:
-            topic = self._topics_by_uid[each.created.topic_uid]
+        self.next_id = checkpoint.next_id
+        for saved in checkpoint.topics:
+            known = blocks.get(saved.uid, [])
+            self._add_topic(Topic(saved.uid, saved.settings, saved.end, saved.deleted, known))
+        for each in checkpoint.subscriptions:
+            topic = self._topics_by_uid[each.topic_uid]
             backlog = Backlog.restored(each.base, topic.end, each.acked)
-            self._add_subscription(Subscription(each.created, topic, backlog))
+            self._add_subscription(Subscription(each.uid, each.settings, topic, backlog))
+        for document in checkpoint.documents:
+            self._store(document)

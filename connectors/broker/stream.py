@@ -48,7 +48,7 @@ class Stream:
             return
         fields = wire.decode("StreamingPullRequest", request)
         self._subscription = self._catalog.subscription(fields["subscription"])
-        self._uid = self._subscription.created.uid
+        self._uid = self._subscription.uid
         rules.check_lease_s("stream_ack_deadline_seconds", fields["stream_ack_deadline_seconds"])
         self._messages_max = _limit(fields["max_outstanding_messages"])
         self._bytes_max = _limit(fields["max_outstanding_bytes"])
@@ -106,7 +106,7 @@ class Stream:
                 await self._engine.wait(self._subscription, None)
             else:
                 await self._write(wire.encode_delivery(self._uid, delivery) + _PROPERTIES)
-        raise NotFound(f"Subscription {self._subscription.created.name} was deleted.")
+        raise NotFound(f"Subscription {self._subscription.settings.name} was deleted.")
 
     def _lease(self) -> Any:
         held = self._subscription.backlog.held(self._owner)

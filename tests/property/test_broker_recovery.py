@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from connectors.broker import limits, schema, wire
 from connectors.broker.engine import Engine
 from connectors.broker.events import SubscriptionCreated, TopicCreated
+from connectors.broker.settings import SubscriptionSettings, TopicSettings
 
 T = "projects/p/topics/orders"
 RETENTION_S = {"projects/p/subscriptions/one": 600, "projects/p/subscriptions/two": 1_200}
@@ -34,9 +35,13 @@ async def start(directory: Path, *, create: bool = False) -> Engine:
     """Open the engine; create the topic and the subscriptions the first time."""
     engine = Engine(directory)
     if create:
-        await engine.commit(TopicCreated(1, T, {}))
+        await engine.commit(TopicCreated(1, TopicSettings(T)))
         for uid, name in enumerate(NAMES, 2):
-            await engine.commit(SubscriptionCreated(uid, name, 1, 10, RETENTION_S[name], {}))
+            await engine.commit(
+                SubscriptionCreated(
+                    uid, 1, SubscriptionSettings(name, T, retention_s=RETENTION_S[name])
+                )
+            )
     return engine
 
 

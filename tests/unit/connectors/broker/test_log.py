@@ -11,20 +11,23 @@ from connectors.broker import limits
 from connectors.broker.errors import CorruptLog, DataDirInUse, Exhausted, Unavailable
 from connectors.broker.events import (
     Acked,
+    Checkpoint,
     Event,
     Place,
     Published,
-    Snapshot,
     SubscriptionCreated,
     SubscriptionDeleted,
     TopicCreated,
     TopicDeleted,
 )
 from connectors.broker.log import Log
+from connectors.broker.settings import SubscriptionSettings, TopicSettings
 
-EMPTY = Snapshot(1, [], [])
-TOPIC = TopicCreated(11, "projects/p/topics/abc", {"l": "é"})
-SUBSCRIPTION = SubscriptionCreated(22, "projects/p/subscriptions/abc", 11, 10, 600, {})
+EMPTY = Checkpoint(1, [], [])
+TOPIC = TopicCreated(11, TopicSettings("projects/p/topics/abc", {"l": "é"}))
+SUBSCRIPTION = SubscriptionCreated(
+    22, 11, SubscriptionSettings("projects/p/subscriptions/abc", "projects/p/topics/abc")
+)
 
 
 def published(first_id: int = 1, count: int = 3) -> Published:
@@ -156,7 +159,7 @@ def test_rotation_torn_at_any_byte_falls_back(tmp_path: Path) -> None:
     """Killed while it begins a segment, the log goes on with the one before."""
     log = new(tmp_path)
     log.keep(log.write([(TOPIC, b"")])[0])
-    log.rotate(Snapshot(7, [], []))
+    log.rotate(Checkpoint(7, [], []))
     log.close()
     data = segment(tmp_path, 2).read_bytes()
     for size in range(len(data)):
@@ -182,7 +185,7 @@ def test_segment_is_deleted_when_its_rows_are_released(tmp_path: Path) -> None:
     assert [segment(tmp_path, n).exists() for n in (1, 2, 3, 4)] == [False, False, True, True]
     log.close()
     log, events = reopened(tmp_path)
-    assert [type(event) for event in events] == [Snapshot, Published, Published, Snapshot]
+    assert [type(event) for event in events] == [Checkpoint, Published, Published, Checkpoint]
     log.close()
 
 

@@ -15,12 +15,13 @@ from connectors.broker.events import (
     TopicDeleted,
 )
 from connectors.broker.names import DELETED_TOPIC
+from connectors.broker.settings import SubscriptionSettings, TopicSettings
 from connectors.broker.state import State, Subscription
 
 T, S, S2 = "projects/p/topics/abc", "projects/p/subscriptions/abc", "projects/p/subscriptions/def"
-TOPIC = TopicCreated(1, T, {})
-SUBSCRIPTION = SubscriptionCreated(2, S, 1, 10, 600, {})
-SECOND = SubscriptionCreated(3, S2, 1, 10, 1_200, {})
+TOPIC = TopicCreated(1, TopicSettings(T))
+SUBSCRIPTION = SubscriptionCreated(2, 1, SubscriptionSettings(S, T, retention_s=600))
+SECOND = SubscriptionCreated(3, 1, SubscriptionSettings(S2, T, retention_s=1_200))
 HOUR_US = 3_600_000_000
 
 
@@ -70,7 +71,7 @@ def test_names_are_taken_once() -> None:
         state.check_subscription_is_new(S)
     state.apply(SubscriptionDeleted(2))
     state.check_subscription_is_new(S)
-    state.apply(SubscriptionCreated(9, S, 1, 10, 600, {}))
+    state.apply(SubscriptionCreated(9, 1, SubscriptionSettings(S, T)))
     assert waiting(state.subscription(S)) == []
     with pytest.raises(NotFound):
         state.subscription_by_uid(2)
@@ -88,7 +89,7 @@ def test_subscription_outlives_its_topic() -> None:
     """It keeps its backlog, shows the topic as deleted, and a new topic is another one."""
     state = state_of(TOPIC, SUBSCRIPTION, publish(2), TopicDeleted(1))
     assert state.subscription(S).topic.shown_name == DELETED_TOPIC
-    state.apply(TopicCreated(4, T, {}))
+    state.apply(TopicCreated(4, TopicSettings(T)))
     state.apply(Published(4, 3, 5, 0, place(1)))
     assert waiting(state.subscription(S)) == [0, 1]
     assert state.reclaim() == [place(1)]  # of the new topic, which nobody reads
@@ -118,7 +119,7 @@ def test_deleting_the_last_reader_frees_its_blocks() -> None:
     """A backlog goes with its subscription, also after the topic's deletion."""
     state = state_of(TOPIC, SUBSCRIPTION, publish(2), TopicDeleted(1), SubscriptionDeleted(2))
     assert state.reclaim() == [place(1)]
-    assert state.snapshot().topics == []
+    assert state.checkpoint().topics == []
 
 
 def test_sweep_frees_blocks_behind_an_old_message() -> None:
@@ -183,18 +184,18 @@ def test_the_oldest_message_is_known() -> None:
     assert subscription.oldest_us() is None
 
 
-def test_snapshot_gives_the_same_state() -> None:
+def test_checkpoint_gives_the_same_state() -> None:
     """Names, ids, acks and ends survive; leases do not; blocks are kept where they are known."""
     state = state_of(
         TOPIC, SUBSCRIPTION, publish(5, 1), Acked(2, np.array([0, 3])), SECOND, TopicDeleted(1)
     )
     backlog = state.subscription(S).backlog
     backlog.take(backlog.peek(1), np.ones(1), 0.0, 10.0, generation=1)
-    restored = state_of(state.snapshot())
-    assert restored.snapshot() == state.snapshot()
+    restored = state_of(state.checkpoint())
+    assert restored.checkpoint() == state.checkpoint()
     assert waiting(restored.subscription(S)) == [1, 2, 4]
     with pytest.raises(CorruptLog, match="3 messages of topic"):
         restored.check_complete()
-    state.apply(state.snapshot())
+    state.apply(state.checkpoint())
     state.check_complete()
     assert waiting(state.subscription(S)) == [1, 2, 4]
