@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import logging
 import re
+import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -124,19 +127,53 @@ def error_body(refusal: Refusal) -> tuple[int, dict[str, Any]]:
 class HttpServer(ThreadingHTTPServer):
     """Serves routes on an address until it is shut down.
 
+    Guarantees: when it is closed it has no thread left. Calls under way are answered; connections
+    that clients keep for their next call are ended.
+
     Raises:
         PortInUse: the address can't be listened on.
     """
 
-    daemon_threads = True
     allow_reuse_address = True
 
     def __init__(self, host: str, port: int, routes: Sequence[Route]) -> None:
         self.routes = routes
+        self._guard = threading.Lock()
+        self._open: dict[threading.Thread, socket.socket] = {}
         try:
             super().__init__((host, port), _Handler)
         except OSError as error:
             raise PortInUse(f"{host}:{port} can't be listened on: {error}") from None
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own."""
+        thread = threading.Thread(
+            target=self.process_request_thread, args=(request, client_address), daemon=True
+        )
+        with self._guard:
+            self._open[thread] = request
+        thread.start()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection until the client, or ``server_close``, ends it."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._guard:
+                del self._open[threading.current_thread()]
+
+    def server_close(self) -> None:
+        """Listen no more, and end what is open; call it after ``shutdown``.
+
+        A thread that outlives the interpreter keeps DuckDB's types, which complain about it.
+        """
+        super().server_close()
+        with self._guard:
+            left = dict(self._open)
+        for thread, connection in left.items():
+            with contextlib.suppress(OSError):  # the client has ended it
+                connection.shutdown(socket.SHUT_RD)
+            thread.join()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients go away when they like: that is nothing to print."""
@@ -177,6 +214,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer({"error": {"code": 413, "message": "Request too large."}}, 413))
             return
         body = self.rfile.read(length)
+        if len(body) < length:
+            self.close_connection = True
+            return
         if headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         call = Call(
