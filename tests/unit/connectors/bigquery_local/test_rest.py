@@ -60,7 +60,7 @@ def test_a_call_under_way_is_answered() -> None:
             assert began.wait(WAIT_S)
             closer = threading.Thread(target=close)
             closer.start()
-            wait_until(lambda: server.fileno() < 0)
+            wait_until(lambda: server.fileno() < 0, WAIT_S)
             go_on.set()
             assert client.getresponse().read() == b'"done"'
             closer.join(WAIT_S)
