@@ -20,6 +20,7 @@ __all__ = [
     "DELIVERY_ATTEMPTS_DEFAULT",
     "DISK_RESERVE_BYTES",
     "EXPIRATION_S_DEFAULT",
+    "FILTER_BYTES_MAX",
     "LEASE_BYTES_MAX",
     "LEASE_MESSAGES_MAX",
     "LEASE_S_MIN",
@@ -79,6 +80,8 @@ RETENTION_S_MAX = 31 * 86_400
 """Longest retention of a subscription, seconds (API: 31 days)."""
 EXPIRATION_S_DEFAULT = 31 * 86_400
 """Seconds without use after which a subscription is deleted where nothing is given (API)."""
+FILTER_BYTES_MAX = 256
+"""Bytes of a subscription's filter, UTF-8 (quotas)."""
 BACKOFF_S_MIN_DEFAULT = 10
 """Seconds before the first redelivery under a retry policy that does not say (API)."""
 BACKOFF_S_MAX_DEFAULT = 600

@@ -14,9 +14,12 @@ __all__ = [
     "join",
     "lengths",
     "numbers",
+    "offsets",
     "plain_map",
     "sizes_bytes",
     "stored",
+    "text",
+    "truths",
 ]
 
 STORED = pa.schema(
@@ -56,6 +59,22 @@ def numbers(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, values.size, [None, pa.py_buffer(values)])
 
 
+def text(value: str) -> pa.StringScalar:
+    """Return a string as Arrow's kernels take it; given a Python one they would import pandas."""
+    encoded = value.encode()
+    ends = pa.py_buffer(np.array([0, len(encoded)], np.int32))
+    return pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(encoded)])[0]
+
+
+def truths(column: pa.BooleanArray) -> npt.NDArray[np.bool_]:
+    """Return booleans, none of them null; ``to_numpy`` would import pandas."""
+    if len(column) == 0:
+        return np.zeros(0, np.bool_)
+    packed = np.frombuffer(column.buffers()[1], np.uint8)
+    end = column.offset + len(column)
+    return np.unpackbits(packed, count=end, bitorder="little")[column.offset :].view(np.bool_)
+
+
 def plain_map(attributes: pa.MapArray) -> pa.MapArray:
     """Return the same map typed as in ``STORED``; decoded ones say that no value is null."""
     return pa.MapArray.from_arrays(attributes.offsets, attributes.keys, attributes.items)
@@ -65,9 +84,9 @@ def sizes_bytes(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
     """Return the size of each message: data, attributes and ordering key, from offsets alone."""
     sizes = lengths(rows.column("data")) + lengths(rows.column("ordering_key"))
     attributes = rows.column("attributes")
-    entries = _offsets(attributes)
+    entries = offsets(attributes)
     for texts in (attributes.keys, attributes.items):
-        sizes += np.diff(_offsets(texts, whole=True)[entries])
+        sizes += np.diff(offsets(texts, whole=True)[entries])
     return sizes
 
 
@@ -78,13 +97,13 @@ def join(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 def lengths(column: pa.Array) -> npt.NDArray[np.int64]:
     """Return the length of each value: bytes of strings and binaries, entries of maps."""
-    return np.diff(_offsets(column)).astype(np.int64)
+    return np.diff(offsets(column)).astype(np.int64)
 
 
-def _offsets(column: pa.Array, *, whole: bool = False) -> npt.NDArray[np.int32]:
+def offsets(column: pa.Array, *, whole: bool = False) -> npt.NDArray[np.int32]:
     """Return the offsets buffer of a column, of its slice unless ``whole``."""
     buffer = column.buffers()[1]
     if buffer is None or buffer.size == 0:
         return np.zeros(len(column) + 1, np.int32)
-    offsets = np.frombuffer(buffer, np.int32)
-    return offsets if whole else offsets[column.offset : column.offset + len(column) + 1]
+    found = np.frombuffer(buffer, np.int32)
+    return found if whole else found[column.offset : column.offset + len(column) + 1]

@@ -127,7 +127,7 @@ def _check_attributes(keys: pa.StringArray, values: pa.StringArray) -> None:
     sizes = rows.lengths(keys)
     _refuse(sizes == 0, "attributes", keys, "a key may not be empty")
     _refuse_above(limits.ATTRIBUTE_KEY_BYTES_MAX, sizes, "attributes", keys, "bytes in a key")
-    reserved = pc.starts_with(keys, "goog").to_numpy(zero_copy_only=False)
+    reserved = rows.truths(pc.starts_with(keys, "goog"))
     _refuse(reserved, "attributes", keys, "a key may not start with goog")
     sizes = rows.lengths(values)
     _refuse_above(limits.ATTRIBUTE_VALUE_BYTES_MAX, sizes, "attributes", values, "bytes in a value")
@@ -137,7 +137,7 @@ def _check_ordering_key(keys: pa.StringArray) -> None:
     sizes = rows.lengths(keys)
     _refuse_above(limits.ORDERING_KEY_BYTES_MAX, sizes, "ordering_key", keys, "bytes")
     if sizes.any():
-        differs = pc.not_equal(keys, keys[0]).to_numpy(zero_copy_only=False)
+        differs = rows.truths(pc.not_equal(keys, keys[0]))
         _refuse(differs, "ordering_key", keys, "all messages of one request carry the same")
 
 

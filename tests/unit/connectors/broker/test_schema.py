@@ -56,11 +56,16 @@ SERVE_ONE = """
 import sys
 import numpy as np
 import connectors.broker.server
-from connectors.broker import rows, schema, wire
+from connectors.broker import filters, rows, rules, schema, wire
 from connectors.broker.engine import Delivery
 
-request = schema.message("PublishRequest")(messages=[{"data": b"x"}] * 3).SerializeToString()
-batch = rows.stored(wire.decode("PublishRequest", request)["messages"], 1, 1)
+message = {"attributes": {"a": "1"}, "ordering_key": "k"}
+request = schema.message("PublishRequest")(messages=[message] * 3).SerializeToString()
+messages = wire.decode("PublishRequest", request)["messages"]
+rules.check_messages(messages)
+batch = rows.stored(messages, 1, 1)
+chosen = filters.compile('attributes.a = "1" OR hasPrefix(attributes.a, "1")')
+chosen.mask(batch.column("attributes"))
 wire.encode_publish(batch.column("message_id"))
 batch = batch.take(rows.numbers(np.array([0, 2]), rows.pa.int64()))
 wire.encode_delivery(1, Delivery(batch, np.array([0, 2]), 1))
