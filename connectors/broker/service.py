@@ -6,7 +6,6 @@ bytes in gRPC's eyes; ``wire.py`` turns them into Arrow. The resource methods us
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,31 +16,14 @@ from connectors.broker import ackids, limits, rules, schema, wire
 from connectors.broker.batches import Batches
 from connectors.broker.catalog import Catalog
 from connectors.broker.engine import Engine
-from connectors.broker.errors import (
-    AlreadyExists,
-    Exhausted,
-    InvalidArgument,
-    NotFound,
-    Refusal,
-    Unavailable,
-    Unsupported,
-)
+from connectors.broker.errors import InvalidArgument, NotFound, Unsupported
+from connectors.broker.statuses import status_of
 from connectors.broker.stream import Stream
 
 __all__ = ["Router"]
 
-_log = logging.getLogger(__name__)
-
 Unary = Callable[[bytes], Awaitable[bytes]]
 
-_STATUS: dict[type[Refusal], grpc.StatusCode] = {
-    AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
-    Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
-    NotFound: grpc.StatusCode.NOT_FOUND,
-    Unavailable: grpc.StatusCode.UNAVAILABLE,
-    Unsupported: grpc.StatusCode.UNIMPLEMENTED,
-}
 _PREFIXES = ("/google.pubsub.v1.", "/google.iam.v1.")
 
 
@@ -81,6 +63,7 @@ class Router(grpc.GenericRpcHandler):
             extension + "Acknowledge": batches.acknowledge,
             extension + "Release": batches.release,
         }
+        self._unary = unary
         self._handlers = {
             name: grpc.unary_unary_rpc_method_handler(_answering(method))
             for name, method in unary.items()
@@ -95,6 +78,18 @@ class Router(grpc.GenericRpcHandler):
         if method in self._handlers or not method.startswith(_PREFIXES):
             return self._handlers.get(method)
         return grpc.unary_unary_rpc_method_handler(_answering(_unsupported(method)))
+
+    async def call(self, method: str, request: bytes) -> bytes:
+        """Answer a unary call from inside, such as one that came over HTTP.
+
+        Args:
+            method: full name, such as ``/google.pubsub.v1.Publisher/Publish``.
+            request: as on the wire.
+
+        Raises:
+            Refusal: the request is refused.
+        """
+        return await self._unary.get(method, _unsupported(method))(request)
 
     async def _publish(self, request: bytes) -> bytes:
         rules.check_publish_size(request)
@@ -158,11 +153,8 @@ def _answering(method: Unary) -> Callable[[bytes, Any], Awaitable[bytes]]:
 
 
 async def _abort(context: Any, error: Exception) -> Any:
-    """End a call with the status of a refusal; log what should never have happened."""
-    if isinstance(error, Refusal):
-        return await context.abort(_STATUS[type(error)], str(error))
-    _log.error("a request has failed", exc_info=error)
-    return await context.abort(grpc.StatusCode.INTERNAL, f"The broker has failed: {error!r}")
+    """End a call with the status of what has gone wrong."""
+    return await context.abort(*status_of(error))
 
 
 def _typed(method: Callable[[Any], Awaitable[Any]], request_type: str) -> Unary:
