@@ -18,8 +18,9 @@ from connectors.broker import rows
 from connectors.broker.backlog import Positions
 from connectors.broker.bells import Bells
 from connectors.broker.commits import Commits
+from connectors.broker.counters import Counters
 from connectors.broker.errors import NotFound, Refusal
-from connectors.broker.events import Acked, Event, Published, SubscriptionDeleted
+from connectors.broker.events import Acked, Event, Published, SubscriptionDeleted, TopicDeleted
 from connectors.broker.log import Log
 from connectors.broker.reading import fitting
 from connectors.broker.state import State, Subscription, Topic
@@ -47,6 +48,7 @@ class Engine:
 
     def __init__(self, directory: Path) -> None:
         self.state = State()
+        self.counters = Counters()
         self._log = Log(directory)
         try:
             self._recover()
@@ -99,7 +101,13 @@ class Engine:
             published = await self._commits.commit(event, payload)
         finally:
             self._publishing.remove(time_us)
-        return batch.column("message_id") if published else None
+        if not published:
+            return None
+        counts = self.counters.topic(topic.uid)
+        counts.requests += 1
+        counts.messages += len(messages)
+        counts.size_bytes += int(rows.sizes_bytes(batch).sum())
+        return batch.column("message_id")
 
     def horizon_us(self, subscription: Subscription) -> int:
         """Return a time before which nothing was published that is still to be acknowledged.
@@ -118,8 +126,8 @@ class Engine:
             Unavailable: the log has failed.
         """
         positions = subscription.backlog.unacked(positions)
-        if positions.size:
-            await self.commit(Acked(subscription.uid, positions))
+        if positions.size and await self.commit(Acked(subscription.uid, positions)):
+            self.counters.subscription(subscription.uid).acked += positions.size
 
     def extend(
         self, subscription: Subscription, positions: Positions, generations: object, lease_s: float
@@ -127,7 +135,10 @@ class Engine:
         """Move the deadline of leases that are still held; 0 seconds gives the messages back."""
         subscription.backlog.extend(positions, generations, self._loop.time(), lease_s)
         self._schedule(subscription.backlog.expiry_s)
+        counts = self.counters.subscription(subscription.uid)
+        counts.extended += positions.size
         if lease_s == 0:
+            counts.nacked += positions.size
             self._bells.ring(subscription.uid)
 
     def lease(
@@ -158,6 +169,9 @@ class Engine:
             positions, sizes, now_s, lease_s, generation=self._generation, owner=owner
         )
         self._schedule(subscription.backlog.expiry_s)
+        counts = self.counters.subscription(subscription.uid)
+        counts.sent += positions.size
+        counts.sent_bytes += int(sizes.sum())
         return Delivery(batch, positions, self._generation)
 
     async def lease_within(
@@ -214,7 +228,10 @@ class Engine:
             case Published(topic_uid=uid):
                 for subscription in self.state.subscriptions_of(uid):
                     self._bells.ring(subscription.uid)
-            case Acked(uid=uid) | SubscriptionDeleted(uid=uid):
+            case Acked(uid=uid):
+                self._bells.ring(uid)
+            case SubscriptionDeleted(uid=uid) | TopicDeleted(uid=uid):
+                self.counters.forget(uid)
                 self._bells.ring(uid)
 
     def _schedule(self, expiry_s: float) -> None:
@@ -225,7 +242,8 @@ class Engine:
 
     def _tick(self) -> None:
         now_s = self._loop.time()
-        for subscription in self.state.expire(now_s):
+        for subscription, count in self.state.expire(now_s).items():
+            self.counters.subscription(subscription.uid).expired += count
             self._bells.ring(subscription.uid)
         self._forgetting = self._loop.create_task(self.forget())
         next_s = min(self.state.expiry_s(), now_s + _HOUSEKEEPING_S)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
@@ -25,13 +26,11 @@ from typing import NoReturn
 import pyarrow as pa
 
 from connectors.broker import frame, limits
+from connectors.broker.counters import LogCounts
 from connectors.broker.errors import CorruptLog, DataDirInUse, Exhausted, Unavailable
 from connectors.broker.events import Checkpoint, Event, Place
 
-__all__ = ["Entry", "Log"]
-
-Entry = tuple[Event, bytes | memoryview]
-"""An event and, for a publish, its rows."""
+__all__ = ["Log"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -54,6 +53,7 @@ class Log:
         self._maps: dict[int, pa.Buffer] = {}
         self._live: Counter[int] = Counter()
         self._broken: Unavailable | None = None
+        self.counts = LogCounts()
 
     def recover(self) -> Iterator[Event]:
         """Yield all events since the oldest checkpoint, and open the log for writing at its end.
@@ -76,8 +76,10 @@ class Log:
         else:
             self._begin(Checkpoint(1, [], []))
 
-    def write(self, entries: list[Entry]) -> list[Place]:
+    def write(self, bundles: list[list[frame.Entry]]) -> list[list[Place]]:
         """Append events and make them durable together; return where the payload of each is.
+
+        Of a bundle all events will be seen after a restart, or none.
 
         Raises:
             Exhausted: the disk is full; nothing was written.
@@ -85,16 +87,16 @@ class Log:
         """
         if self._broken:
             raise self._broken
-        pieces: list[bytes | memoryview] = []
-        places: list[Place] = []
+        pieces: frame.Pieces = []
+        written: list[list[Place]] = []
         end = self.size_bytes
-        for event, rows in entries:
-            header, payload, padding = frame.encode(event, rows, self.size_bytes)
-            places.append(Place(self._segments[-1], end + len(header), len(payload)))
-            pieces += (header, payload, padding)
-            end += len(header) + len(payload) + len(padding)
+        for bundle in bundles:
+            parts, places = frame.encode(bundle, self.size_bytes)
+            written.append([Place(self._segments[-1], end + p.offset, p.size_bytes) for p in places])
+            pieces += parts
+            end += sum(map(len, parts))
         self._append(b"".join(pieces))
-        return places
+        return written
 
     def rotate(self, checkpoint: Checkpoint) -> None:
         """Begin a new segment with a checkpoint of everything written so far.
@@ -151,7 +153,7 @@ class Log:
         data = memoryview(self._map(number))
         at = 0
         while (found := frame.decode(data, at, number)) is not None:
-            yield found.event
+            yield from found.events
             at = found.end
         if 0 < at == len(data):
             return None
@@ -180,7 +182,7 @@ class Log:
         number = self._segments[-1] + 1 if self._segments else 1
         path = self._path(number)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        data = b"".join(frame.encode(checkpoint, b"", 0))
+        data = b"".join(frame.encode([(checkpoint, b"")], 0)[0])
         try:
             _write_all(file, data, 0)
             os.fsync(file)
@@ -199,11 +201,15 @@ class Log:
             _write_all(self._file, data, self.size_bytes)
         except OSError as error:
             self._roll_back(error)
+        began_s = time.perf_counter()
         try:
             _sync_content(self._file)
         except OSError as error:
             # What a failed sync has left on the disk is unknown, and a second one may lie.
             self._fail(error)
+        self.counts.syncs += 1
+        self.counts.sync_s += time.perf_counter() - began_s
+        self.counts.written_bytes += len(data)
         self.size_bytes += len(data)
 
     def _roll_back(self, cause: OSError) -> NoReturn:

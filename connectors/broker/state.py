@@ -191,9 +191,10 @@ class State:
             [DocumentStored(*key, value) for key, value in self.documents.items()],
         )
 
-    def expire(self, now_s: float) -> list[Subscription]:
-        """End the leases whose deadline has passed; return the subscriptions that had some."""
-        return [each for each in self.subscriptions.values() if each.backlog.expire(now_s)]
+    def expire(self, now_s: float) -> dict[Subscription, int]:
+        """End the leases whose deadline has passed; return how many each subscription had."""
+        ended = ((each, each.backlog.expire(now_s)) for each in self.subscriptions.values())
+        return {each: count for each, count in ended if count}
 
     def expiry_s(self) -> float:
         """Return when ``expire`` has something to do next, at the earliest."""

@@ -54,7 +54,12 @@ class Stream:
         self._bytes_max = _limit(fields["max_outstanding_bytes"])
         self._keeps_alive = fields["protocol_version"] >= _KEEP_ALIVE_VERSION
         await self._take(fields)
-        await self._until_one_ends(self._receive(), self._deliver())
+        counts = self._engine.counters.subscription(self._uid)
+        counts.open_streams += 1
+        try:
+            await self._until_one_ends(self._receive(), self._deliver())
+        finally:
+            counts.open_streams -= 1
 
     async def _until_one_ends(self, *jobs: Any) -> None:
         tasks = [asyncio.ensure_future(job) for job in jobs]

@@ -163,8 +163,8 @@ def test_leases_of_all_subscriptions_expire() -> None:
         positions = backlog.peek(2)
         backlog.take(positions, np.ones(2), 0.0, lease_s, generation=1)
     assert state.expiry_s() == pytest.approx(10)
-    assert state.expire(9.9) == []
-    assert state.expire(10.0) == [state.subscription(S)]
+    assert state.expire(9.9) == {}
+    assert state.expire(10.0) == {state.subscription(S): 2}
     assert state.expiry_s() == pytest.approx(20)
 
 
