@@ -1,43 +1,67 @@
-"""Measure rows to BigQuery, in Arrow and in protocol buffers: ``python -m benchmarks.bigquery``.
+"""Measure rows to BigQuery against Google's and Beam's own ways: ``python -m benchmarks.bigquery``.
 
-Both paths append the same rows to the default stream of a table of ``connectors.bigquery_local``,
-which runs in a process of its own, and only the client's CPU time counts. The proto path is
-Google's own ``writer.AppendRowsStream`` as its documentation shows it: a message for each row,
-serialized, in requests of the same size, as many under way as ours may have. It starts from
-dictionaries that are made before the clock starts, ours from Arrow batches as Beam hands them over.
+All paths write rows of the same columns to a table of ``connectors.bigquery_local``, which runs in
+a process of its own, and only the client's CPU time counts. Two comparisons:
+
+- Writers. Ours appends Arrow batches as Beam hands them over. Google's own
+  ``writer.AppendRowsStream`` appends protocol buffers as its documentation shows it: a message for
+  each row, serialized, in requests of the same size, as many under way as ours may have. It starts
+  from dictionaries that are made before the clock starts.
+- Pipelines on one runner. Ours is ``bigquery.Write`` of Arrow batches, Beam's is
+  ``WriteToBigQuery(method=STREAMING_INSERTS)`` of dictionaries, with its defaults. It gets fewer
+  rows, for it needs half a millisecond for each.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
-import pyarrow as pa
-
+from benchmarks.bigquery_rows import BATCH_ROWS, COLUMNS
 from benchmarks.processes import ending
-from connectors.clients import bigquery_endpoint, bigquery_storage_endpoint, open_bigquery
+from connectors.clients import bigquery_endpoint, open_bigquery
 
-__all__ = ["main", "words"]
+__all__ = ["PATHS", "main", "words"]
 
 PROJECT, DATASET = "test-project", "bench"
-BATCH_ROWS = 10_000
-UNDER_WAY = 8
 TARGET_TIMES = 5.0
-COLUMNS = (
-    ("id", "STRING"), ("user_id", "INTEGER"), ("carrier", "STRING"), ("delay", "FLOAT"),
-    ("cancelled", "BOOLEAN"), ("at", "TIMESTAMP"),
-)  # fmt: skip
+PATHS = {
+    "arrow": ("benchmarks.bigquery_writers", "arrow"),
+    "proto": ("benchmarks.bigquery_writers", "proto"),
+    "write": ("benchmarks.bigquery_pipelines", "write"),
+    "inserts": ("benchmarks.bigquery_pipelines", "inserts"),
+}
+"""Where the function of each path is; each path runs in a process with its own imports only."""
+_COMPARED = (
+    ("arrow", "Arrow rows", "proto", "proto rows by Google's writer"),
+    ("write", "bigquery.Write in a pipeline", "inserts", "Beam's streaming inserts"),
+)
+
+
+class Measured(NamedTuple):
+    """The rounds of a path.
+
+    Attributes:
+        rows: of a round.
+        cpu_s: of the client in each round.
+    """
+
+    rows: int
+    cpu_s: list[float]
+
+    @property
+    def rate(self) -> float:
+        """Rows per core-second of the best round: noise only slows."""
+        return self.rows / min(self.cpu_s)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,49 +69,53 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bigquery", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     parser.add_argument("--batches", type=int, default=200, help="of 10,000 rows (default: 200)")
+    parser.add_argument("--inserts", type=int, default=2, help="batches of inserts (default: 2)")
     parser.add_argument("--path", choices=PATHS, help=argparse.SUPPRESS)
     parser.add_argument("--table", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.path:
-        print(json.dumps({"cpu_s": PATHS[options.path](options.table, options.batches)}))
+        module, name = PATHS[options.path]
+        run = getattr(importlib.import_module(module), name)
+        print(json.dumps({"cpu_s": run(options.table, options.batches)}))
         return 0
+    batches = dict.fromkeys(PATHS, options.batches) | {"inserts": options.inserts}
+    began_s = time.monotonic()
     with _server():
-        cpu_s = _rounds(options.rounds, options.batches)
-    print(words(cpu_s, options.batches * BATCH_ROWS))
-    print(json.dumps(cpu_s))
+        measured = _rounds(options.rounds, batches)
+    print(words(measured))
+    print(json.dumps({path: found.cpu_s for path, found in measured.items()}))
+    print(f"{time.monotonic() - began_s:.0f} s", file=sys.stderr)
     return 0
 
 
-def words(cpu_s: dict[str, list[float]], rows: int) -> str:
-    """Return the figures, and whether the target is reached.
-
-    Args:
-        cpu_s: of the client in each round, by path.
-        rows: of a round.
-    """
-    arrow, proto = (rows / min(cpu_s[path]) for path in ("arrow", "proto"))
-    reached = "reached" if arrow / proto >= TARGET_TIMES else "missed"
-    return (
-        f"Arrow rows: {arrow:,.0f} rows per core-second; proto rows by Google's writer: "
-        f"{proto:,.0f}: {arrow / proto:.1f} times as many, target {TARGET_TIMES:g}: {reached}"
-    )
+def words(measured: Mapping[str, Measured]) -> str:
+    """Return the figures, a line for each comparison, and whether its target is reached."""
+    lines = []
+    for ours, our_words, theirs, their_words in _COMPARED:
+        rate, other = measured[ours].rate, measured[theirs].rate
+        reached = "reached" if rate / other >= TARGET_TIMES else "missed"
+        lines.append(
+            f"{our_words}: {rate:,.0f} rows per core-second; {their_words}: {other:,.0f}: "
+            f"{rate / other:,.1f} times as many, target {TARGET_TIMES:g}: {reached}"
+        )
+    return "\n".join(lines)
 
 
-def _rounds(rounds: int, batches: int) -> dict[str, list[float]]:
-    """Return the CPU time of each round by path; the paths take turns."""
-    cpu_s: dict[str, list[float]] = {path: [] for path in PATHS}
+def _rounds(rounds: int, batches: Mapping[str, int]) -> dict[str, Measured]:
+    """Return what each path took; the paths take turns."""
+    measured = {path: Measured(count * BATCH_ROWS, []) for path, count in batches.items()}
     client = open_bigquery(bigquery_endpoint(), PROJECT)
     for number in range(rounds):
-        for path in PATHS:
+        for path, count in batches.items():
             table = f"{PROJECT}.{DATASET}.{path}_{number}"
             _make(client, table)
             command = [sys.executable, "-m", "benchmarks.bigquery", f"--path={path}"]
-            command += [f"--batches={batches}", f"--table={table}"]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            cpu_s[path].append(json.loads(done.stdout)["cpu_s"])
-            _require_rows(client, table, batches * BATCH_ROWS)
+            command += [f"--batches={count}", f"--table={table}"]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            measured[path].cpu_s.append(json.loads(done.stdout)["cpu_s"])
+            _require_rows(client, table, measured[path].rows)
             client.delete_table(table)
-    return cpu_s
+    return measured
 
 
 def _make(client: Any, table: str) -> None:
@@ -118,113 +146,5 @@ def _server() -> Iterator[None]:
         yield
 
 
-def _batch(number: int) -> pa.RecordBatch:
-    """Return a batch of rows of about 80 bytes."""
-    first = number * BATCH_ROWS
-    numbers = np.arange(first, first + BATCH_ROWS)
-    micros = pa.array(1_767_225_600_000_000 + numbers * 1_000)
-    return pa.RecordBatch.from_pydict(
-        {
-            "id": pa.array([f"event-{n:030d}" for n in numbers.tolist()]),
-            "user_id": pa.array(numbers),
-            "carrier": pa.array([("AA", "UA", "DL", "B6")[n % 4] for n in numbers.tolist()]),
-            "delay": pa.array(numbers * 0.25),
-            "cancelled": pa.array(numbers % 10 == 0),
-            "at": micros.cast(pa.timestamp("us", tz="UTC")),
-        }
-    )
-
-
-def _cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def _arrow(table: str, batches: int) -> float:
-    """Append Arrow batches as ``bigquery.Write`` does; return the CPU seconds."""
-    from connectors.bigquery.default_stream import DefaultStream  # noqa: PLC0415
-    from connectors.bigquery.forms import ArrowForm  # noqa: PLC0415
-    from connectors.bigquery.line import Line  # noqa: PLC0415
-    from connectors.bigquery.names import TableName  # noqa: PLC0415
-    from connectors.bigquery.rows import Shape  # noqa: PLC0415
-    from connectors.bigquery.session import session  # noqa: PLC0415
-
-    rows = [_batch(number) for number in range(batches)]
-    name = TableName.parse(table)
-    shape = Shape(rows[0].schema, session().schema(name))
-    began_s = _cpu_s()
-    stream = DefaultStream(Line(session(), name), ArrowForm(shape.fit(rows[0]).rows.schema))
-    tickets = [stream.send(shape.fit(batch).rows) for batch in rows]
-    stream.settle_all()
-    used_s = _cpu_s() - began_s
-    assert not any(ticket.refused for ticket in tickets)
-    return used_s
-
-
-def _proto(table: str, batches: int) -> float:
-    """Append messages by Google's writer; return the CPU seconds."""
-    import grpc  # noqa: PLC0415 - only this path needs these
-    from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types, writer  # noqa: PLC0415
-    from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (  # noqa: PLC0415
-        BigQueryWriteGrpcTransport,
-    )
-    from google.protobuf import descriptor_pb2  # noqa: PLC0415
-
-    given = [_dictionaries(_batch(number)) for number in range(batches)]
-    message, descriptor = _message(descriptor_pb2)
-    channel = grpc.insecure_channel(bigquery_storage_endpoint().address)
-    client = BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel))
-    project, dataset, name = table.split(".")
-    stream = f"{client.table_path(project, dataset, name)}/streams/_default"
-    schema = types.ProtoSchema(proto_descriptor=descriptor)
-    data = types.AppendRowsRequest.ProtoData(writer_schema=schema)
-    first = types.AppendRowsRequest(write_stream=stream, proto_rows=data)
-    began_s = _cpu_s()
-    appending = writer.AppendRowsStream(client, first)
-    under_way: deque[Any] = deque()
-    for rows in given:
-        if len(under_way) >= UNDER_WAY:
-            under_way.popleft().result()
-        proto_rows = types.ProtoRows()
-        proto_rows.serialized_rows = [message(**row).SerializeToString() for row in rows]
-        request = types.AppendRowsRequest()
-        request.proto_rows = types.AppendRowsRequest.ProtoData(rows=proto_rows)
-        under_way.append(appending.send(request))
-    for future in under_way:
-        future.result()
-    used_s = _cpu_s() - began_s
-    appending.close()
-    return used_s
-
-
-def _dictionaries(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    at = batch.schema.get_field_index("at")
-    micros = batch.column(at).cast(pa.int64())
-    return batch.set_column(at, "at", micros).to_pylist()
-
-
-def _message(descriptor_pb2: Any) -> tuple[Any, Any]:
-    """Return the class of a row's message and its descriptor."""
-    from google.protobuf import descriptor_pool, message_factory  # noqa: PLC0415
-
-    field = descriptor_pb2.FieldDescriptorProto
-    kinds = {
-        "STRING": field.TYPE_STRING, "INTEGER": field.TYPE_INT64, "FLOAT": field.TYPE_DOUBLE,
-        "BOOLEAN": field.TYPE_BOOL, "TIMESTAMP": field.TYPE_INT64,
-    }  # fmt: skip
-    file = descriptor_pb2.FileDescriptorProto(name="row.proto", package="bench", syntax="proto2")
-    row = file.message_type.add(name="Row")
-    for number, (name, kind) in enumerate(COLUMNS, 1):
-        row.field.add(name=name, number=number, type=kinds[kind], label=field.LABEL_OPTIONAL)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("bench.Row")), row
-
-
-PATHS: dict[str, Callable[[str, int], float]] = {"arrow": _arrow, "proto": _proto}
-
 if __name__ == "__main__":
-    started_s = time.monotonic()
-    status = main(sys.argv[1:])
-    print(f"{time.monotonic() - started_s:.0f} s", file=sys.stderr)
-    sys.exit(status)
+    sys.exit(main(sys.argv[1:]))

@@ -135,28 +135,31 @@ class _InsertIds:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seen: dict[tuple[str, str], int] = {}
+        self._seen: dict[str, dict[str, int]] = {}
 
     def fresh(self, table: str, ids: Sequence[str], now_us: int) -> list[int]:
         """Return the positions of ids that are empty, or new and the first of their kind."""
+        found, new = [], set()
         with self._lock:
-            self._forget(now_us - _REMEMBERED_US)
-            known = {seen for owner, seen in self._seen if owner == table}
-        found = []
-        for position, insert_id in enumerate(ids):
-            if insert_id in known:
-                continue
-            if insert_id:
-                known.add(insert_id)
-            found.append(position)
+            known = self._recent(table, now_us - _REMEMBERED_US)
+            for position, insert_id in enumerate(ids):
+                if insert_id in known or insert_id in new:
+                    continue
+                if insert_id:
+                    new.add(insert_id)
+                found.append(position)
         return found
 
     def remember(self, table: str, ids: Sequence[str], now_us: int) -> None:
         """Keep ids whose rows were written."""
         with self._lock:
+            known = self._seen.setdefault(table, {})
             for insert_id in filter(None, ids):
-                self._seen.setdefault((table, insert_id), now_us)
+                known.setdefault(insert_id, now_us)
 
-    def _forget(self, before_us: int) -> None:
-        while self._seen and next(iter(self._seen.values())) < before_us:
-            del self._seen[next(iter(self._seen))]
+    def _recent(self, table: str, since_us: int) -> dict[str, int]:
+        """Return the ids of a table, oldest first, without those of earlier times."""
+        known = self._seen.get(table, {})
+        while known and next(iter(known.values())) < since_us:
+            del known[next(iter(known))]
+        return known
