@@ -2,6 +2,10 @@
 
 An event reaches the state only after its sync: what is delivered is durable. Writing and syncing
 run in a thread of their own, so that the event loop goes on meanwhile.
+
+Events are applied in the order in which their commits were called. An event that carries the
+result of a decision, such as a seek, is made when all before it are applied, and begins a group of
+its own: what it was decided on is what it is applied to.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import msgspec
 from connectors.broker import limits
 from connectors.broker.errors import Exhausted
 from connectors.broker.events import Event, Place, Published
+from connectors.broker.frame import Entry
 from connectors.broker.log import Log
 from connectors.broker.state import State
 
@@ -23,9 +28,9 @@ __all__ = ["Commits"]
 
 
 class _Waiting(NamedTuple):
-    event: Event
-    rows: bytes | memoryview
-    done: asyncio.Future[bool]
+    bundle: list[Entry]
+    make: Callable[[], Event] | None
+    done: asyncio.Future[list[bool]]
 
 
 class Commits:
@@ -58,11 +63,31 @@ class Commits:
             Exhausted: the disk is full; nothing happened.
             Unavailable: the log has failed.
         """
-        done: asyncio.Future[bool] = self._loop.create_future()
-        self._pending.append(_Waiting(event, payload, done))
-        if self._committing is None:
-            self._committing = self._loop.create_task(self._drain())
-        return await done
+        (applied,) = await self._enter([(event, payload)])
+        return applied
+
+    async def commit_all(self, bundle: list[Entry]) -> list[bool]:
+        """Make events durable that belong together, and apply them with nothing in between.
+
+        Whatever happens, all of them are in the log or none. They are applied in their order.
+
+        Returns:
+            For each, False if what it was about is gone.
+
+        Raises:
+            Exhausted: the disk is full; nothing happened.
+            Unavailable: the log has failed.
+        """
+        return await self._enter(bundle)
+
+    async def commit_made(self, make: Callable[[], Event]) -> bool:
+        """Commit an event that is made when everything before it is applied, and nothing after.
+
+        Raises:
+            Refusal: as ``make`` raised it, or as ``commit`` does.
+        """
+        (applied,) = await self._enter([], make)
+        return applied
 
     async def make_room(self) -> None:
         """Begin a new segment early, for the one in use is kept even when all of it is acked."""
@@ -73,12 +98,21 @@ class Commits:
             self._committing = self._loop.create_task(self._drain())
         await asyncio.wait([self._committing])
 
+    async def _enter(
+        self, bundle: list[Entry], make: Callable[[], Event] | None = None
+    ) -> list[bool]:
+        done: asyncio.Future[list[bool]] = self._loop.create_future()
+        self._pending.append(_Waiting(bundle, make, done))
+        if self._committing is None:
+            self._committing = self._loop.create_task(self._drain())
+        return await done
+
     async def _drain(self) -> None:
         try:
             while self._pending or self._crowded:
                 if self._crowded or self._log.size_bytes > limits.SEGMENT_BYTES_MAX:
                     await self._rotate()
-                group, self._pending = self._pending, []
+                group = self._next_group()
                 try:
                     await self._commit_group(group)
                 except Exception as error:  # noqa: BLE001 - those who wait must hear of it
@@ -87,8 +121,23 @@ class Commits:
         finally:
             self._committing = None
 
+    def _next_group(self) -> list[_Waiting]:
+        """Take what waits, up to the next event that is to be made; make the first if need be."""
+        stops = (n for n, each in enumerate(self._pending) if n and each.make)
+        stop = next(stops, len(self._pending))
+        group, self._pending = self._pending[:stop], self._pending[stop:]
+        if group and group[0].make:
+            try:
+                group[0] = group[0]._replace(bundle=[(group[0].make(), b"")])
+            except Exception as error:  # noqa: BLE001 - the one who waits must hear of it
+                _fail(group[:1], error)
+                del group[0]
+        return group
+
     async def _commit_group(self, group: list[_Waiting]) -> None:
         """Commit events together; if there is no room for all, each that finds room by itself."""
+        if not group:
+            return
         try:
             await self._write(group)
         except Exhausted as full:
@@ -108,10 +157,11 @@ class Commits:
         self._log.release(self._state.sweep())
 
     async def _write(self, group: list[_Waiting]) -> None:
-        entries = [(each.event, each.rows) for each in group]
-        places = await self._loop.run_in_executor(self._writer, self._log.write, entries)
-        for each, place in zip(group, places, strict=True):
-            applied = self._apply(each.event, place)
+        bundles = [each.bundle for each in group]
+        written = await self._loop.run_in_executor(self._writer, self._log.write, bundles)
+        for each, places in zip(group, written, strict=True):
+            entries = zip(each.bundle, places, strict=True)
+            applied = [self._apply(event, place) for (event, _), place in entries]
             if not each.done.done():
                 each.done.set_result(applied)
 

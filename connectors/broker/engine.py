@@ -20,7 +20,17 @@ from connectors.broker.bells import Bells
 from connectors.broker.commits import Commits
 from connectors.broker.counters import Counters
 from connectors.broker.errors import NotFound, Refusal
-from connectors.broker.events import Acked, Event, Published, SubscriptionDeleted, TopicDeleted
+from connectors.broker.events import (
+    Acked,
+    Event,
+    Published,
+    SubscriptionCreated,
+    SubscriptionDeleted,
+    TopicDeleted,
+    key_hash,
+)
+from connectors.broker.filtering import Filters
+from connectors.broker.frame import Entry
 from connectors.broker.log import Log
 from connectors.broker.reading import fitting
 from connectors.broker.state import State, Subscription, Topic
@@ -55,10 +65,11 @@ class Engine:
         except BaseException:
             self._log.close()
             raise
-        self._next_id = self.state.next_id
+        self._next_id, self._last_us = self.state.next_id, self.state.last_us
         self._loop = asyncio.get_running_loop()
         self._commits = Commits(self._log, self.state, self._ring_for)
         self._bells = Bells()
+        self._filters = Filters(self.state)
         self._publishing: list[int] = []  # times of publishes that are not in the state yet
         # Random, so that a lease from before a restart is not taken for one of ours.
         self._generation = secrets.randbits(32)
@@ -78,7 +89,19 @@ class Engine:
             Exhausted: the disk is full; nothing happened.
             Unavailable: the log has failed.
         """
+        if isinstance(event, SubscriptionCreated):
+            with self._filters.coming(event):
+                return await self._commits.commit(event)
         return await self._commits.commit(event)
+
+    async def commit_all(self, bundle: list[Entry]) -> list[bool]:
+        """Make events durable and apply them, all or none, with nothing in between.
+
+        Raises:
+            Exhausted: the disk is full; nothing happened.
+            Unavailable: the log has failed.
+        """
+        return await self._commits.commit_all(bundle)
 
     async def publish(self, topic: Topic, messages: pa.StructArray) -> pa.StringArray | None:
         """Add messages to a topic; return their ids, or None if the topic was deleted meanwhile.
@@ -91,14 +114,16 @@ class Engine:
             await self._commits.make_room()
             self._log.check_room(messages.nbytes)
         # From here to the commit nothing may wait: ids are given out in the order of the log.
-        time_us = max(_now_us(), topic.blocks[-1].time_us if topic.blocks else 0)
+        time_us = self._last_us = max(_now_us(), self._last_us)
         batch = rows.stored(messages, self._next_id, time_us)
-        event = Published(topic.uid, self._next_id, len(messages), time_us)
+        key = key_hash(batch.column("ordering_key")[0].as_py())
+        event = Published(topic.uid, self._next_id, len(messages), time_us, None, key)
         payload = memoryview(batch.serialize())
+        bundle = [(event, payload), *self._filters.skipped(event, messages)]
         self._next_id += len(messages)
         self._publishing.append(time_us)
         try:
-            published = await self._commits.commit(event, payload)
+            published, *_ = await self._commits.commit_all(bundle)
         finally:
             self._publishing.remove(time_us)
         if not published:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import msgspec
+import xxhash
 
 from connectors.broker.settings import SubscriptionSettings, TopicSettings
 
@@ -16,6 +17,7 @@ __all__ = [
     "Event",
     "Place",
     "Published",
+    "Skipped",
     "SubscriptionCreated",
     "SubscriptionDeleted",
     "SubscriptionState",
@@ -24,6 +26,7 @@ __all__ = [
     "TopicDeleted",
     "TopicState",
     "TopicUpdated",
+    "key_hash",
 ]
 
 
@@ -36,12 +39,22 @@ class Place(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The messages of one publish: positions from ``first`` on."""
+    """The messages of one publish: positions from ``first`` on, all of one ordering key."""
 
     first: int
     messages: int
     time_us: int
     place: Place
+    key: int = 0
+    """``key_hash`` of the ordering key."""
+
+
+def key_hash(ordering_key: str) -> int:
+    """Return 32 bits that stand for an ordering key; 0 is no key.
+
+    Two keys of one hash are ordered among each other, which is more than was asked for.
+    """
+    return (xxhash.xxh32_intdigest(ordering_key.encode()) or 1) if ordering_key else 0
 
 
 class TopicCreated(msgspec.Struct, frozen=True, tag=True):
@@ -93,6 +106,19 @@ class Published(msgspec.Struct, frozen=True, tag=True):
     count: int
     time_us: int
     place: Place | None = None
+    key: int = 0
+
+
+class Skipped(msgspec.Struct, frozen=True, tag=True, eq=False):
+    """Messages of the publish just before, in the same bundle, don't pass a subscription's filter.
+
+    They count as acked. ``offsets`` are ascending, from 0 for the first message of the publish,
+    whose id is ``first_id``: positions are known only when the publish is applied.
+    """
+
+    uid: int
+    first_id: int
+    offsets: Any  # npt.NDArray[np.int64], which msgspec need not know
 
 
 class Acked(msgspec.Struct, frozen=True, tag=True, eq=False):
@@ -139,6 +165,8 @@ class Checkpoint(msgspec.Struct, frozen=True, tag=True):
     topics: list[TopicState]
     subscriptions: list[SubscriptionState]
     documents: list[DocumentStored] = []
+    last_us: int = 0
+    """The newest publish time, which later ones don't go behind."""
 
 
 Change = (
@@ -150,4 +178,4 @@ Change = (
     | SubscriptionDeleted
 )
 Catalog = Change | DocumentStored | Checkpoint
-Event = Catalog | Published | Acked
+Event = Catalog | Published | Skipped | Acked

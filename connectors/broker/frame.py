@@ -1,20 +1,22 @@
-"""One event on disk: a header of 64 bytes, then the payload, padded to a multiple of 64.
+"""What is written at once: a header of 64 bytes, then the payload, padded to a multiple of 64.
 
     offset  size  field
          0     4  magic "HRF1"
-         4     2  kind: 1 catalog event or checkpoint, JSON; 2 publish; 3 ack
+         4     2  kind: 1 catalog event or checkpoint, JSON; 2 publish; 3 ack; 4 bundle; 5 skip
          6     2  zero
          8     8  size of the payload, bytes
         16     8  check sum: XXH3 of the header behind it and of the payload
         24     8  durable: bytes of this segment that were synced before this was written
-        32     8  uid of the topic (publish) or of the subscription (ack)
-        40     8  first message id (publish)
+        32     8  uid of the topic (publish) or of the subscription (ack, skip)
+        40     8  first message id (publish, skip)
         48     8  publish time, microseconds since 1970 (publish)
-        56     4  number of messages (publish) or of ranges (ack)
-        60     4  zero
+        56     4  number of messages (publish), of ranges (ack, skip) or of frames (bundle)
+        60     4  hash of the ordering key (publish)
 
 The payload of a publish is an Arrow IPC record batch without its schema (``rows.STORED``), which
-is later read in place. That of an ack is ranges of positions: start and stop, 8 bytes each.
+is later read in place. That of an ack is ranges of positions: start and stop, 8 bytes each; that
+of a skip the same with offsets in the publish. That of a bundle is frames without check sums of
+their own: all of them happened, or none.
 """
 
 from __future__ import annotations
@@ -27,46 +29,58 @@ import numpy as np
 import xxhash
 
 from connectors.broker.backlog import Positions
-from connectors.broker.events import Acked, Catalog, Event, Place, Published
+from connectors.broker.events import Acked, Catalog, Event, Place, Published, Skipped
 
-__all__ = ["ALIGNMENT", "HEADER_BYTES", "Frame", "decode", "encode", "scan"]
+__all__ = ["ALIGNMENT", "HEADER_BYTES", "Entry", "Frame", "Pieces", "decode", "encode", "scan"]
+
+Entry = tuple[Event, bytes | memoryview]
+"""An event and, for a publish, its rows."""
 
 ALIGNMENT = HEADER_BYTES = 64
 
 _MAGIC = b"HRF1"
 _HEADER = struct.Struct("<4sHHQQQQQqII")
 _CHECKED_FROM = 24
-_CATALOG, _PUBLISH, _ACK = 1, 2, 3
+_CATALOG, _PUBLISH, _ACK, _BUNDLE, _SKIP = 1, 2, 3, 4, 5
 _decode_catalog = msgspec.json.Decoder(Catalog).decode
 
 
-class Frame(NamedTuple):
-    """A frame whose check sum is right, and where it ends."""
+Pieces = list[bytes | bytearray | memoryview]
 
-    event: Event
+
+class Frame(NamedTuple):
+    """A frame whose check sum is right: its events, how much was durable, where it ends."""
+
+    events: list[Event]
     durable: int
     end: int
 
 
-def encode(event: Event, rows: bytes | memoryview, durable: int) -> list[bytes | memoryview]:
-    """Return the parts of a frame, to be written one behind the other.
+def encode(bundle: list[Entry], durable: int) -> tuple[Pieces, list[Place]]:
+    """Return the pieces of a frame, to be written one behind the other.
+
+    Beside them, where each event's payload lies: in segment 0, counted from the frame's begin.
 
     Args:
-        event: what happened.
-        rows: of a publish, Arrow IPC; empty for all other events.
+        bundle: what happened at once; a single event is written without a bundle around it.
         durable: bytes of the segment that are synced by now.
     """
-    match event:
-        case Published(topic_uid=uid, first_id=first_id, count=count, time_us=time_us):
-            kind, payload, facts = _PUBLISH, rows, (uid, first_id, time_us, count, 0)
-        case Acked(uid=uid, positions=positions):
-            payload, ranges = _pack_ranges(positions)
-            kind, facts = _ACK, (uid, 0, 0, ranges, 0)
-        case _:
-            kind, payload, facts = _CATALOG, msgspec.json.encode(event), (0, 0, 0, 0, 0)
-    header = bytearray(_HEADER.pack(_MAGIC, kind, 0, len(payload), 0, durable, *facts))
-    struct.pack_into("<Q", header, 16, _check(header, payload))
-    return [bytes(header), payload, bytes(-len(payload) % ALIGNMENT)]
+    if len(bundle) == 1:
+        header, payload = _packed(bundle[0], durable)
+        _seal(header, [payload])
+        size = len(payload)
+        return [header, payload, bytes(-size % ALIGNMENT)], [Place(0, HEADER_BYTES, size)]
+    pieces: Pieces = []
+    places: list[Place] = []
+    end = HEADER_BYTES
+    for entry in bundle:
+        header, payload = _packed(entry, durable)
+        places.append(Place(0, end + HEADER_BYTES, len(payload)))
+        pieces += (header, payload, bytes(-len(payload) % ALIGNMENT))
+        end += HEADER_BYTES + len(payload) + -len(payload) % ALIGNMENT
+    header = _header(_BUNDLE, end - HEADER_BYTES, durable, (0, 0, 0, len(bundle), 0))
+    _seal(header, pieces)
+    return [header, *pieces], places
 
 
 def decode(data: memoryview, offset: int, segment: int) -> Frame | None:
@@ -80,21 +94,16 @@ def decode(data: memoryview, offset: int, segment: int) -> Frame | None:
     body = offset + HEADER_BYTES
     if body > len(data) or bytes(data[offset : offset + 4]) != _MAGIC:
         return None
-    _, kind, _, size, check, durable, uid, first_id, time_us, count, _ = _HEADER.unpack_from(
-        data, offset
-    )
+    _, kind, _, size, check, durable, *_, count, _ = _HEADER.unpack_from(data, offset)
     end = body + size + -size % ALIGNMENT
-    payload = data[body : body + size]
-    if end > len(data) or check != _check(data[offset:body], payload):
+    if end > len(data) or check != _check(data[offset:body], [data[body : body + size]]):
         return None
-    event: Event
-    if kind == _PUBLISH:
-        event = Published(uid, first_id, count, time_us, Place(segment, body, size))
-    elif kind == _ACK:
-        event = Acked(uid, _unpack_ranges(payload))
-    else:
-        event = _decode_catalog(payload)
-    return Frame(event, durable, end)
+    events: list[Event] = []
+    at = body if kind == _BUNDLE else offset
+    for _ in range(count if kind == _BUNDLE else 1):
+        event, at = _event(data, at, segment)
+        events.append(event)
+    return Frame(events, durable, end)
 
 
 def scan(data: memoryview, offset: int, segment: int) -> Frame | None:
@@ -106,10 +115,57 @@ def scan(data: memoryview, offset: int, segment: int) -> Frame | None:
     return None
 
 
-def _check(header: bytearray | memoryview, payload: bytes | memoryview) -> int:
+def _packed(entry: Entry, durable: int) -> tuple[bytearray, bytes | memoryview]:
+    """Return the header of an event, without its check sum, and the payload."""
+    event, rows = entry
+    match event:
+        case Published():
+            facts = (event.topic_uid, event.first_id, event.time_us, event.count, event.key)
+            kind, payload = _PUBLISH, rows
+        case Acked(uid=uid, positions=positions):
+            payload, ranges = _pack_ranges(positions)
+            kind, facts = _ACK, (uid, 0, 0, ranges, 0)
+        case Skipped(uid=uid, first_id=first_id, offsets=offsets):
+            payload, ranges = _pack_ranges(offsets)
+            kind, facts = _SKIP, (uid, first_id, 0, ranges, 0)
+        case _:
+            kind, payload, facts = _CATALOG, msgspec.json.encode(event), (0, 0, 0, 0, 0)
+    return _header(kind, len(payload), durable, facts), payload
+
+
+def _header(
+    kind: int, size_bytes: int, durable: int, facts: tuple[int, int, int, int, int]
+) -> bytearray:
+    return bytearray(_HEADER.pack(_MAGIC, kind, 0, size_bytes, 0, durable, *facts))
+
+
+def _event(data: memoryview, offset: int, segment: int) -> tuple[Event, int]:
+    """Return the event of a frame that is known to be whole, and where the frame ends."""
+    body = offset + HEADER_BYTES
+    _, kind, _, size, _, _, uid, first_id, time_us, count, key = _HEADER.unpack_from(data, offset)
+    payload = data[body : body + size]
+    event: Event
+    if kind == _PUBLISH:
+        event = Published(uid, first_id, count, time_us, Place(segment, body, size), key)
+    elif kind == _ACK:
+        event = Acked(uid, _unpack_ranges(payload))
+    elif kind == _SKIP:
+        event = Skipped(uid, first_id, _unpack_ranges(payload))
+    else:
+        event = _decode_catalog(payload)
+    return event, body + size + -size % ALIGNMENT
+
+
+def _seal(header: bytearray, pieces: Pieces) -> None:
+    """Put the check sum into a header."""
+    struct.pack_into("<Q", header, 16, _check(header, pieces))
+
+
+def _check(header: bytearray | memoryview, pieces: Pieces) -> int:
     digest = xxhash.xxh3_64(header[_CHECKED_FROM:])
     digest.update(header[:16])
-    digest.update(payload)
+    for piece in pieces:
+        digest.update(piece)
     return digest.intdigest()
 
 

@@ -92,7 +92,9 @@ class Log:
         end = self.size_bytes
         for bundle in bundles:
             parts, places = frame.encode(bundle, self.size_bytes)
-            written.append([Place(self._segments[-1], end + p.offset, p.size_bytes) for p in places])
+            written.append(
+                [Place(self._segments[-1], end + p.offset, p.size_bytes) for p in places]
+            )
             pieces += parts
             end += sum(map(len, parts))
         self._append(b"".join(pieces))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 
 import numpy as np
@@ -42,8 +41,7 @@ def _parts(log: Log, topic: Topic, positions: Positions) -> Iterator[pa.RecordBa
     """Yield the rows of ascending positions, block by block, read in place."""
     at = 0
     while at < positions.size:
-        index = bisect_right(topic.blocks, positions[at], key=lambda block: block.first)
-        block = topic.blocks[index - 1]
+        block = topic.blocks[topic.blocks.index(int(positions[at]))]
         stop = int(np.searchsorted(positions, block.first + block.messages))
         own = positions[at:stop] - block.first
         batch = pa.ipc.read_record_batch(log.payload(block.place), rows.STORED)

@@ -7,7 +7,6 @@ Leases are volatile: they are made on the backlogs directly and are gone after a
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.broker.backlog import Backlog, Positions
+from connectors.broker.blocks import Blocks
 from connectors.broker.errors import AlreadyExists, CorruptLog, NotFound
 from connectors.broker.events import (
     Acked,
@@ -25,6 +25,7 @@ from connectors.broker.events import (
     Event,
     Place,
     Published,
+    Skipped,
     SubscriptionCreated,
     SubscriptionDeleted,
     SubscriptionState,
@@ -48,7 +49,9 @@ class Topic:
     settings: TopicSettings
     end: int = 0
     deleted: bool = False
-    blocks: list[Block] = field(default_factory=list)
+    last_publish: tuple[int, int] = (0, 0)
+    """First id and first position of the newest publish."""
+    blocks: Blocks = field(default_factory=Blocks)
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
 
     @property
@@ -63,10 +66,8 @@ class Topic:
     def waiting(self) -> npt.NDArray[np.int64]:
         """Return for each block how many deliveries it still has to serve."""
         waiting = np.zeros(len(self.blocks), np.int64)
-        firsts = np.fromiter((block.first for block in self.blocks), np.int64)
-        counts = np.fromiter((block.messages for block in self.blocks), np.int64)
         for each in self.subscriptions.values():
-            waiting += each.backlog.unacked_in(firsts, firsts + counts)
+            waiting += each.backlog.unacked_in(self.blocks.firsts, self.blocks.stops)
         return waiting
 
     def to_deliver(self) -> int:
@@ -88,7 +89,7 @@ class Subscription:
         if self.backlog.base == self.backlog.end:
             return None
         blocks = self.topic.blocks
-        return blocks[bisect_right(blocks, self.backlog.base, key=lambda b: b.first) - 1].time_us
+        return int(blocks.times_us[blocks.index(self.backlog.base)])
 
 
 class State:
@@ -99,6 +100,7 @@ class State:
 
     def _clear(self) -> None:
         self.next_id = 1
+        self.last_us = 0
         self.topics: dict[str, Topic] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self._topics_by_uid: dict[int, Topic] = {}
@@ -144,7 +146,7 @@ class State:
     def places(self) -> Iterator[Place]:
         """Yield where the rows are that somebody still needs."""
         for topic in self._topics_by_uid.values():
-            yield from (block.place for block in topic.blocks)
+            yield from topic.blocks.places()
 
     def check_topic_is_new(self, name: str) -> None:
         """Refuse the name of an existing topic.
@@ -171,6 +173,8 @@ class State:
                 return self._published(event)
             case Acked(uid=uid, positions=positions):
                 return self._acked(uid, positions)
+            case Skipped():
+                return self._skipped(event)
             case Checkpoint():
                 self._restore(event)
             case DocumentStored():
@@ -189,6 +193,7 @@ class State:
                 for s in self.subscriptions.values()
             ],
             [DocumentStored(*key, value) for key, value in self.documents.items()],
+            self.last_us,
         )
 
     def expire(self, now_s: float) -> dict[Subscription, int]:
@@ -211,9 +216,9 @@ class State:
         for uid, each in self._subscriptions_by_uid.items():
             oldest_us = now_us - each.settings.retention_s * 1_000_000
             blocks = each.topic.blocks
-            older = bisect_left(blocks, oldest_us, key=lambda block: block.time_us)
+            older = blocks.older_than(int(oldest_us))
             if older:
-                stop = blocks[older - 1].first + blocks[older - 1].messages
+                stop = int(blocks.stops[older - 1])
                 positions = each.backlog.unacked(np.arange(each.backlog.base, stop))
                 if positions.size:
                     found.append(Acked(uid, positions))
@@ -226,12 +231,7 @@ class State:
         """
         freed: list[Place] = []
         for topic in self._touched.values():
-            needed = topic.needed_from()
-            count = bisect_right(
-                topic.blocks, needed, key=lambda block: block.first + block.messages
-            )
-            freed += [block.place for block in topic.blocks[:count]]
-            del topic.blocks[:count]
+            freed += topic.blocks.drop_below(topic.needed_from())
             if topic.deleted and not topic.subscriptions:
                 self._topics_by_uid.pop(topic.uid, None)
         self._touched.clear()
@@ -241,9 +241,7 @@ class State:
         """Let go of every block whose messages are all acked, also behind older unacked ones."""
         freed: list[Place] = []
         for topic in self._topics_by_uid.values():
-            waiting = topic.waiting()
-            freed += [b.place for b, n in zip(topic.blocks, waiting, strict=True) if not n]
-            topic.blocks = [b for b, n in zip(topic.blocks, waiting, strict=True) if n]
+            freed += topic.blocks.keep(topic.waiting() > 0)
         return freed
 
     def check_complete(self) -> None:
@@ -262,10 +260,13 @@ class State:
 
     def _published(self, event: Published) -> bool:
         self.next_id = max(self.next_id, event.first_id + event.count)
+        self.last_us = max(self.last_us, event.time_us)
         topic = self._topics_by_uid.get(event.topic_uid)
         if topic is None or topic.deleted or event.place is None:
             return False
-        topic.blocks.append(Block(topic.end, event.count, event.time_us, event.place))
+        block = Block(topic.end, event.count, event.time_us, event.place, event.key)
+        topic.blocks.append(block)
+        topic.last_publish = event.first_id, topic.end
         topic.end += event.count
         self._touch(topic)
         for subscription in topic.subscriptions.values():
@@ -279,6 +280,13 @@ class State:
         subscription.backlog.ack(positions)
         self._touch(subscription.topic)
         return True
+
+    def _skipped(self, event: Skipped) -> bool:
+        subscription = self._subscriptions_by_uid.get(event.uid)
+        if subscription is None:
+            return False
+        first_id, first = subscription.topic.last_publish
+        return first_id == event.first_id and self._acked(event.uid, event.offsets + first)
 
     def _touch(self, topic: Topic) -> None:
         self._touched[topic.uid] = topic
@@ -337,10 +345,12 @@ class State:
         """Replace all but the rows, which earlier segments may hold."""
         blocks = {uid: topic.blocks for uid, topic in self._topics_by_uid.items()}
         self._clear()
+        self.last_us = checkpoint.last_us
         self.next_id = checkpoint.next_id
         for saved in checkpoint.topics:
-            known = blocks.get(saved.uid, [])
-            self._add_topic(Topic(saved.uid, saved.settings, saved.end, saved.deleted, known))
+            known = blocks.get(saved.uid, Blocks())
+            topic = Topic(saved.uid, saved.settings, saved.end, saved.deleted, blocks=known)
+            self._add_topic(topic)
         for each in checkpoint.subscriptions:
             topic = self._topics_by_uid[each.topic_uid]
             backlog = Backlog.restored(each.base, topic.end, each.acked)

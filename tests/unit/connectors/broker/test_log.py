@@ -15,11 +15,13 @@ from connectors.broker.events import (
     Event,
     Place,
     Published,
+    Skipped,
     SubscriptionCreated,
     SubscriptionDeleted,
     TopicCreated,
     TopicDeleted,
 )
+from connectors.broker.frame import Entry
 from connectors.broker.log import Log
 from connectors.broker.settings import SubscriptionSettings, TopicSettings
 
@@ -45,6 +47,11 @@ def reopened(directory: Path) -> tuple[Log, list[Event]]:
         raise
 
 
+def write(log: Log, entries: list[Entry]) -> list[Place]:
+    """Write events, each for itself but synced together; return where their payloads are."""
+    return [place for (place,) in log.write([[entry] for entry in entries])]
+
+
 def new(directory: Path) -> Log:
     """Return an empty log."""
     return reopened(directory)[0]
@@ -59,6 +66,8 @@ def shown(event: Event) -> object:
     """Return an event in a form that compares by value."""
     if isinstance(event, Acked):
         return ("acked", event.uid, event.positions.tolist())
+    if isinstance(event, Skipped):
+        return ("skipped", event.uid, event.first_id, event.offsets.tolist())
     return event
 
 
@@ -66,9 +75,9 @@ def test_events_come_back_in_order(tmp_path: Path) -> None:
     """Every kind of event, and the rows of a publish, survive closing and opening."""
     log = new(tmp_path)
     ranges = np.array([0, 1, 2, 7, 9, 10])
-    log.write([(TOPIC, b""), (SUBSCRIPTION, b"")])
-    (place,) = log.write([(published(), b"rows of three messages")])
-    log.write([(Acked(22, ranges), b""), (SubscriptionDeleted(22), b""), (TopicDeleted(11), b"")])
+    write(log, [(TOPIC, b""), (SUBSCRIPTION, b"")])
+    (place,) = write(log, [(published(), b"rows of three messages")])
+    write(log, [(Acked(22, ranges), b""), (SubscriptionDeleted(22), b""), (TopicDeleted(11), b"")])
     log.close()
     log, events = reopened(tmp_path)
     assert [shown(event) for event in events] == [
@@ -84,12 +93,59 @@ def test_events_come_back_in_order(tmp_path: Path) -> None:
     log.close()
 
 
+def bundle() -> list[Entry]:
+    """Return a publish of an ordering key, what a filter skips of it, and an ack."""
+    return [
+        (Published(11, 1, 3, 1_700_000_000_000_000, None, 0xFFFF_FFFF), b"three rows" * 9),
+        (Skipped(22, 1, np.array([0, 2])), b""),
+        (Acked(33, np.array([7])), b""),
+    ]
+
+
+def test_bundle_comes_back_in_order(tmp_path: Path) -> None:
+    """The events of a bundle are as if written one by one, and their rows are found."""
+    log = new(tmp_path)
+    write(log, [(TOPIC, b"")])
+    ((place, _, _), (after,)) = log.write([bundle(), [(SUBSCRIPTION, b"")]])
+    assert place.offset % 64 == after.offset % 64 == 0
+    log.close()
+    log, events = reopened(tmp_path)
+    assert [shown(event) for event in events] == [
+        EMPTY,
+        TOPIC,
+        Published(11, 1, 3, 1_700_000_000_000_000, place, 0xFFFF_FFFF),
+        ("skipped", 22, 1, [0, 2]),
+        ("acked", 33, [7]),
+        SUBSCRIPTION,
+    ]
+    assert log.payload(place).to_pybytes() == b"three rows" * 9
+    log.close()
+
+
+def test_bundle_torn_at_any_byte_is_gone_as_a_whole(tmp_path: Path) -> None:
+    """Not even a frame that is whole inside a torn bundle is seen."""
+    log = new(tmp_path)
+    whole = log.size_bytes
+    log.write([bundle()])
+    log.close()
+    data = segment(tmp_path).read_bytes()
+    for size in range(whole, len(data)):
+        segment(tmp_path).write_bytes(data[:size])
+        log, events = reopened(tmp_path)
+        log.close()
+        assert events == [EMPTY], size
+        segment(tmp_path).write_bytes(data[:whole] + bytes(64) + data[whole + 64 :])
+        log, events = reopened(tmp_path)
+        log.close()
+        assert events == [EMPTY]
+
+
 def test_payload_is_aligned_and_read_while_the_log_grows(tmp_path: Path) -> None:
     """Rows lie at multiples of 64 bytes, and those written after a map was made are found."""
     log = new(tmp_path)
     for number in range(5):
         rows = bytes([number]) * (100 + number)
-        (place,) = log.write([(published(), rows)])
+        (place,) = write(log, [(published(), rows)])
         assert place.offset % 64 == 0
         assert log.payload(place).to_pybytes() == rows
     log.close()
@@ -98,9 +154,9 @@ def test_payload_is_aligned_and_read_while_the_log_grows(tmp_path: Path) -> None
 def test_end_torn_at_any_byte_is_cut_off(tmp_path: Path) -> None:
     """Whatever part of the last group was written, the groups before it are whole."""
     log = new(tmp_path)
-    log.write([(TOPIC, b"")])
+    write(log, [(TOPIC, b"")])
     whole = log.size_bytes
-    log.write([(published(), bytes(range(100)))])
+    write(log, [(published(), bytes(range(100)))])
     log.close()
     data = segment(tmp_path).read_bytes()
     for size in range(whole, len(data)):
@@ -108,7 +164,7 @@ def test_end_torn_at_any_byte_is_cut_off(tmp_path: Path) -> None:
         log, events = reopened(tmp_path)
         assert [shown(event) for event in events] == [EMPTY, TOPIC], size
         assert log.size_bytes == whole
-        log.write([(SUBSCRIPTION, b"")])
+        write(log, [(SUBSCRIPTION, b"")])
         log.close()
         log, events = reopened(tmp_path)
         assert [shown(event) for event in events] == [EMPTY, TOPIC, SUBSCRIPTION], size
@@ -119,7 +175,7 @@ def test_group_that_hit_the_disk_out_of_order_is_cut_off(tmp_path: Path) -> None
     """After a power cut the second frame of an unsynced group may be whole and the first not."""
     log = new(tmp_path)
     start = log.size_bytes
-    log.write([(TOPIC, b""), (SUBSCRIPTION, b"")])
+    write(log, [(TOPIC, b""), (SUBSCRIPTION, b"")])
     log.close()
     data = bytearray(segment(tmp_path).read_bytes())
     data[start : start + 64] = bytes(64)
@@ -134,8 +190,8 @@ def test_changed_byte_in_the_middle_is_an_error(tmp_path: Path, inside: int) -> 
     """A frame with durable ones behind it was durable itself: its harm is told, not skipped."""
     log = new(tmp_path)
     start = log.size_bytes
-    log.write([(TOPIC, b"")])
-    log.write([(SUBSCRIPTION, b"")])
+    write(log, [(TOPIC, b"")])
+    write(log, [(SUBSCRIPTION, b"")])
     log.close()
     data = bytearray(segment(tmp_path).read_bytes())
     data[start + inside] ^= 0x40
@@ -147,7 +203,7 @@ def test_changed_byte_in_the_middle_is_an_error(tmp_path: Path, inside: int) -> 
 def test_harm_in_an_older_segment_is_an_error(tmp_path: Path) -> None:
     """Only the last segment may have a torn end."""
     log = new(tmp_path)
-    log.keep(log.write([(published(), b"rows")])[0])
+    log.keep(write(log, [(published(), b"rows")])[0])
     log.rotate(EMPTY)
     log.close()
     segment(tmp_path).write_bytes(segment(tmp_path).read_bytes()[:-1])
@@ -158,7 +214,7 @@ def test_harm_in_an_older_segment_is_an_error(tmp_path: Path) -> None:
 def test_rotation_torn_at_any_byte_falls_back(tmp_path: Path) -> None:
     """Killed while it begins a segment, the log goes on with the one before."""
     log = new(tmp_path)
-    log.keep(log.write([(TOPIC, b"")])[0])
+    log.keep(write(log, [(TOPIC, b"")])[0])
     log.rotate(Checkpoint(7, [], []))
     log.close()
     data = segment(tmp_path, 2).read_bytes()
@@ -175,7 +231,7 @@ def test_segment_is_deleted_when_its_rows_are_released(tmp_path: Path) -> None:
     log = new(tmp_path)
     places: list[Place] = []
     for _ in range(3):
-        places += log.write([(published(), b"rows"), (published(), b"more")])
+        places += write(log, [(published(), b"rows"), (published(), b"more")])
         log.rotate(EMPTY)
     for place in places:
         log.keep(place)
@@ -192,7 +248,7 @@ def test_segment_is_deleted_when_its_rows_are_released(tmp_path: Path) -> None:
 def test_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails half-way is undone; when there is room again, the log goes on."""
     log = new(tmp_path)
-    log.write([(TOPIC, b"")])
+    write(log, [(TOPIC, b"")])
     size = log.size_bytes
     real = os.pwrite
 
@@ -203,13 +259,13 @@ def test_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(Exhausted, match="full"):
-        log.write([(published(), bytes(1_000))])
+        write(log, [(published(), bytes(1_000))])
     assert segment(tmp_path).stat().st_size == log.size_bytes == size
     with pytest.raises(Exhausted):
         log.rotate(EMPTY)
     assert not segment(tmp_path, 2).exists()
     monkeypatch.undo()
-    log.write([(SUBSCRIPTION, b"")])
+    write(log, [(SUBSCRIPTION, b"")])
     log.close()
     log, events = reopened(tmp_path)
     assert [shown(event) for event in events] == [EMPTY, TOPIC, SUBSCRIPTION]
@@ -225,10 +281,10 @@ def test_failed_sync_stops_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "fdatasync", broken)
     with pytest.raises(Unavailable, match="Input/output error"):
-        log.write([(TOPIC, b"")])
+        write(log, [(TOPIC, b"")])
     monkeypatch.undo()
     with pytest.raises(Unavailable, match="restart"):
-        log.write([(TOPIC, b"")])
+        write(log, [(TOPIC, b"")])
     log.close()
 
 
