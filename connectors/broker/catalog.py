@@ -148,7 +148,7 @@ def _refuse_unsupported(resource: Any, supported: set[str]) -> None:
     """Refuse what would be stored and never act: silence would be worse."""
     for field, value in resource.ListFields():
         # An empty push_config says pull, an expiration_policy without ttl says never: both hold.
-        vacuous = field.name in ("push_config", "expiration_policy") and not value
+        vacuous = field.name in ("push_config", "expiration_policy") and not value.ByteSize()
         if field.name not in supported and not vacuous:
             raise Unsupported(
                 f"{field.name} is not supported by this broker yet; create {resource.name}"
@@ -204,5 +204,6 @@ def _shown(subscription: Subscription) -> Any:
         state=schema.ACTIVE,
     )
     shown.message_retention_duration.seconds = int(settings.retention_s)
-    shown.push_config = shown.expiration_policy = b""  # pull, never
+    shown.push_config.SetInParent()  # pull
+    shown.expiration_policy.SetInParent()  # never
     return shown

@@ -20,7 +20,7 @@ __all__ = ["Stream"]
 _owners = count(1)
 _KEEP_ALIVE_VERSION = 1
 _PROPERTIES = schema.message("StreamingPullResponse")(
-    subscription_properties=b""  # neither ordered nor exactly once
+    subscription_properties={}  # neither ordered nor exactly once
 ).SerializeToString()
 _UNLIMITED = 1 << 62
 _FIRST_ONLY = ("subscription", "max_outstanding_messages", "max_outstanding_bytes",
