@@ -10,10 +10,18 @@ import apache_beam as beam
 from connectors import bigquery, lake, pubsub, storage
 from connectors.bigquery.destination import Destination
 from pipelines import kinds
+from pipelines.figures import Figures
 from pipelines.params import ExactlyOneOf, Group, param
 from transforms.aggregate import WINDOW_START
 from transforms.batch import Batch
 from transforms.errors import ConfigError
+from transforms.metrics import (
+    DEAD_LETTERS,
+    DUPLICATES,
+    MESSAGES_PUBLISHED,
+    MESSAGES_READ,
+    ROWS_WRITTEN,
+)
 
 __all__ = ["Answers"]
 
@@ -54,6 +62,11 @@ class Answers(Group):
         required=False,
         group="Output",
     )
+
+    def figures(self) -> Figures:
+        """Return what accounts for messages: answers on a topic are published, others written."""
+        sink = ROWS_WRITTEN if self.output_topic is None else MESSAGES_PUBLISHED
+        return (MESSAGES_READ, sink, DUPLICATES, DEAD_LETTERS)
 
     def check(self) -> None:
         """Refuse folders where there are none."""

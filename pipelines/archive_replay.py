@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import ClassVar
 
 import apache_beam as beam
 
@@ -34,6 +35,8 @@ __all__ = ["Params", "build"]
 @dataclass(frozen=True, kw_only=True)
 class Archive(Group):
     """What is replayed."""
+
+    FILTERS: ClassVar = ("since", "until", "where")
 
     archive: str = param(
         kinds.FOLDER,

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import ClassVar
 
 import apache_beam as beam
 
@@ -37,6 +38,8 @@ __all__ = ["Params", "build"]
 @dataclass(frozen=True, kw_only=True)
 class Failures(Group):
     """Which dead letters."""
+
+    FILTERS: ClassVar = ("from_pipeline", "step", "error_kind", "since", "until")
 
     failures: dead_letter.Source = param(
         kinds.FAILURES,

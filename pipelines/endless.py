@@ -12,14 +12,17 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from apache_beam.runners.runner import PipelineState
 
 from connectors.job import JobOptions
+from pipelines.figures import WRITING, Figures
 from pipelines.interrupt import stoppable
 from pipelines.progress import Display, JobLine, ProgressOptions
 from runners.local import LocalRunner
+from runners.local.drops import DROPPED
 from runners.local.options import LocalOptions, Settings, settings
 from runners.local.result import LocalResult
 from runners.local.state_id import state_id
 from transforms.errors import ConfigError
-from transforms.metrics import NAMESPACE
+from transforms.metrics import LATE_ROWS, NAMESPACE
+from transforms.weight import rows_in
 
 __all__ = ["is_local", "run_endless"]
 
@@ -38,6 +41,8 @@ def run_endless(
     options: PipelineOptions,
     job_name: str,
     max_seconds: float | None = None,
+    *,
+    figures: Figures = WRITING,
 ) -> LocalResult:
     """Run a graph on the local runner until it is stopped, or until its input ends.
 
@@ -49,6 +54,7 @@ def run_endless(
         options: of Beam and of the local runner.
         job_name: the job's name, if the options give none.
         max_seconds: after this time it is stopped as by a signal.
+        figures: what the progress line tells.
 
     Returns:
         What is known about the job that has ended.
@@ -63,13 +69,13 @@ def run_endless(
     log_every_s = options.view_as(ProgressOptions).log_every_s
     with stoppable() as stopping:
         _identify(options, chosen)
-        runner = LocalRunner()
+        runner = LocalRunner(weigh=rows_in)
         pipeline = beam.Pipeline(runner=runner, options=options)
         build(pipeline)
         with _quiet(), _ending(runner, chosen):
             result = pipeline.run()
             stopping.by(lambda signal: _stop(result, chosen, signal))
-            with _display(result, log_every_s):
+            with _display(result, log_every_s, figures):
                 _wait(result, chosen, max_seconds)
     _tell(result, chosen)
     return result
@@ -133,15 +139,16 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _display(result: LocalResult, log_every_s: float) -> Display:
+def _display(result: LocalResult, log_every_s: float, figures: Figures) -> Display:
     def progress() -> tuple[Mapping[str, int], int, int | None]:
         found = result.progress()
         ours = {
             name: number for (space, name), number in found.numbers.items() if space == NAMESPACE
         }
+        ours[LATE_ROWS.name] = found.numbers.get(DROPPED, 0)
         return ours, found.epoch, found.watermark_us
 
-    line = JobLine(progress)
+    line = JobLine(progress, figures=figures)
     return Display(line.live, line.log, log_every_s=log_every_s)
 
 

@@ -20,6 +20,7 @@ import apache_beam as beam
 
 from connectors import lake
 from pipelines import kinds, launch
+from pipelines.figures import MERGING, Figures
 from pipelines.params import Group, param
 from transforms.errors import ConfigError
 
@@ -49,6 +50,10 @@ class Params(Group):
         default="1h",
         group="Lake",
     )
+
+    def figures(self) -> Figures:
+        """Return what became of files."""
+        return MERGING
 
     def check(self) -> None:
         """Refuse a folder that is not there: to make one would hide that it was misspelt."""

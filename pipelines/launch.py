@@ -32,8 +32,10 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from connectors.ledger import Commit
 from connectors.run import Limits, Run
 from pipelines.endless import is_local, run_endless
+from pipelines.figures import WRITING, Figures
+from pipelines.filters import tell_unmatched
 from pipelines.interrupt import Interrupted, interruptible, uninterrupted
-from pipelines.params import Parser, help_text, parse_flags, specs
+from pipelines.params import Group, Parser, help_text, parse_flags, specs
 from pipelines.progress import Progress, ProgressOptions
 from runners import direct
 from runners.local.errors import (
@@ -136,10 +138,14 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
                 "--dry_run", runner, "needs a run that ends, and takes back what it has read",
                 "Leave --runner out",
             )  # fmt: skip
+        figures = params.figures() if isinstance(params, Group) else WRITING
         if direct.is_bounded(runner):
-            run_bounded(build, rest, limits, dry=dry)
+            commit = run_bounded(build, rest, limits, dry=dry, figures=figures)
+            if commit is not None:
+                tell_unmatched(params, commit.counts)
         elif is_local(runner):
-            _run_locally(build, options, module.__name__.rpartition(".")[2], limits)
+            name = module.__name__.rpartition(".")[2]
+            _run_locally(build, options, name, limits, figures)
         else:
             _run_elsewhere(build, options)
 
@@ -173,6 +179,7 @@ def run_bounded(
     limits: Limits | None = None,
     *,
     dry: bool = False,
+    figures: Figures = WRITING,
 ) -> Commit | None:
     """Run a graph on this machine until its sources are drained, and commit it as a whole.
 
@@ -181,6 +188,7 @@ def run_bounded(
         beam_argv: options for Beam.
         limits: where reading stops although the backlog may hold more.
         dry: take everything back in the end: messages come again, and there is no commit.
+        figures: what the progress line tells.
 
     Guarantees:
         Nothing is visible and nothing is acknowledged unless the whole graph has succeeded.
@@ -190,7 +198,8 @@ def run_bounded(
         HeadraceError: what a step raised, or a PermanentError with the step's traceback.
     """
     log_every_s = PipelineOptions(list(beam_argv)).view_as(ProgressOptions).log_every_s
-    with Progress(log_every_s=log_every_s) as progress, Run(limits or Limits()) as run:
+    showing = Progress(log_every_s=log_every_s, figures=figures)
+    with showing as progress, Run(limits or Limits()) as run:
         with interruptible():
             options = PipelineOptions([*beam_argv, *run.options()])
             pipeline = beam.Pipeline(runner=direct.bounded_runner(), options=options)
@@ -242,7 +251,9 @@ def _without_step(error: errors.HeadraceError) -> errors.HeadraceError:
     return type(error)(re.sub(r" \[while running '.*?'\]$", "", str(first)), *others)
 
 
-def _run_locally(build: Build, options: PipelineOptions, name: str, limits: Limits) -> None:
+def _run_locally(
+    build: Build, options: PipelineOptions, name: str, limits: Limits, figures: Figures
+) -> None:
     if limits.max_messages is not None:
         raise errors.ConfigError(
             "--max_messages", limits.max_messages,
@@ -250,7 +261,7 @@ def _run_locally(build: Build, options: PipelineOptions, name: str, limits: Limi
             "Leave it out, or give --max_seconds: the job then stops as --on_stop says",
         )  # fmt: skip
     with _explained():
-        run_endless(build, options, name, limits.max_seconds)
+        run_endless(build, options, name, limits.max_seconds, figures=figures)
 
 
 def _run_elsewhere(build: Build, options: PipelineOptions) -> None:

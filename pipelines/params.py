@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, TypeVar
 
+from pipelines.figures import WRITING, Figures
 from transforms.errors import ConfigError
 
 __all__ = [
@@ -99,6 +100,12 @@ class Group:
     """
 
     RULES: ClassVar[tuple[ExactlyOneOf, ...]] = ()
+    FILTERS: ClassVar[tuple[str, ...]] = ()
+    """Names of the parameters that leave out a part of what is read."""
+
+    def figures(self) -> Figures:
+        """Return what the progress line tells."""
+        return WRITING
 
     def check(self) -> None:
         """Raise ConfigError if values contradict each other."""

@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.live import Live
 
+from pipelines.figures import WRITING, Figures, counts
 from transforms import metrics
 from transforms.duration import parse_duration
 
@@ -49,20 +50,29 @@ class ProgressOptions(PipelineOptions):
         return parse_duration(self.log_every, "--log_every")
 
 
-def line(totals: Mapping[str, int], elapsed_s: float, rate: float) -> str:
+def line(
+    totals: Mapping[str, int], elapsed_s: float, rate: float, figures: Figures = WRITING
+) -> str:
     """Return the state of a bounded run as one line that fits into 80 columns.
 
     Args:
         totals: the latest number of each metric by name.
         elapsed_s: since the run began.
         rate: messages per second, lately.
+        figures: what is told.
     """
-    return (
-        f"{elapsed_s:.1f} s  {_counts(totals, rate)}  lag {totals.get(metrics.BACKLOG.name, 0):,}"
-    )
+    text = f"{elapsed_s:.1f} s  {counts(totals, rate, figures)}"
+    backlog = totals.get(metrics.BACKLOG.name)
+    return text if backlog is None else f"{text}  lag {backlog:,}"
 
 
-def job_line(totals: Mapping[str, int], epoch: int, watermark: str, rate: float) -> str:
+def job_line(
+    totals: Mapping[str, int],
+    epoch: int,
+    watermark: str,
+    rate: float,
+    figures: Figures = WRITING,
+) -> str:
     """Return the state of a job without end as one line, what counts most at its left.
 
     Args:
@@ -70,21 +80,9 @@ def job_line(totals: Mapping[str, int], epoch: int, watermark: str, rate: float)
         epoch: the last one.
         watermark: how far event time has come, in words.
         rate: messages per second, lately.
+        figures: what is told.
     """
-    return f"{_counts(totals, rate)}  epoch {epoch:,}  {watermark}".rstrip()
-
-
-def _counts(totals: Mapping[str, int], rate: float) -> str:
-    read, written, duplicates, dead = (
-        f"{totals.get(metric.name, 0):,}"
-        for metric in (
-            metrics.MESSAGES_READ,
-            metrics.ROWS_WRITTEN,
-            metrics.DUPLICATES,
-            metrics.DEAD_LETTERS,
-        )
-    )
-    return f"{read} read  {rate:,.0f}/s  {written} written  {duplicates} dup  {dead} dead"
+    return f"{counts(totals, rate, figures)}  epoch {epoch:,}  {watermark}".rstrip()
 
 
 class Display:
@@ -147,9 +145,21 @@ class Display:
 
 
 class Progress:
-    """Watch the metrics of this process and show them until the context is left."""
+    """Watch the metrics of this process and show them until the context is left.
 
-    def __init__(self, stream: TextIO = sys.stderr, log_every_s: float = 10.0) -> None:
+    Args:
+        stream: where to show them.
+        log_every_s: how often there is a line in a log.
+        figures: what is told.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO = sys.stderr,
+        log_every_s: float = 10.0,
+        figures: Figures = WRITING,
+    ) -> None:
+        self._figures = figures
         self.totals: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._display = Display(self._text, log_every_s=log_every_s, stream=stream)
@@ -187,7 +197,7 @@ class Progress:
         self._rate = 0.5 * self._rate + 0.5 * (read - self._read) / (now_s - self._last_s)
         self._read, self._last_s = read, now_s
         elapsed_s = now_s - self._began_s
-        return line(totals, elapsed_s, read / elapsed_s if last else self._rate)
+        return line(totals, elapsed_s, read / elapsed_s if last else self._rate, self._figures)
 
 
 class JobLine:
@@ -197,14 +207,17 @@ class JobLine:
         progress: returns the committed numbers by name, the epoch and the watermark, which is in
             microseconds since 1970, or None while there is none.
         clock: seconds since 1970.
+        figures: what is told.
     """
 
     def __init__(
         self,
         progress: Callable[[], tuple[Mapping[str, int], int, int | None]],
         clock: Callable[[], float] = time.time,
+        figures: Figures = WRITING,
     ) -> None:
         self._progress = progress
+        self._figures = figures
         self._clock = clock
         self._reads: deque[tuple[float, int]] = deque()
         self._logged: Mapping[str, int] | None = None
@@ -223,7 +236,7 @@ class JobLine:
 
     def _text(self, totals: Mapping[str, int], epoch: int, watermark_us: int | None) -> str:
         rate = self._rate(totals.get(metrics.MESSAGES_READ.name, 0))
-        return job_line(totals, epoch, self._watermark(watermark_us), rate)
+        return job_line(totals, epoch, self._watermark(watermark_us), rate, self._figures)
 
     def _rate(self, read: int) -> float:
         now_s = self._clock()

@@ -18,6 +18,7 @@ message carries the id of the one that it came from, by which a reader can tell.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import apache_beam as beam
 import pyarrow as pa
@@ -39,6 +40,8 @@ __all__ = ["Params", "build"]
 @dataclass(frozen=True, kw_only=True)
 class Params(Source, TopicOutput, DeadLetters):
     """Parameters of the pipeline; see ``--help``."""
+
+    FILTERS: ClassVar = ("where",)
 
     schema: pa.Schema | None = param(
         kinds.SCHEMA_FILE,

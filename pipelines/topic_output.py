@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from connectors import pubsub
 from pipelines import kinds
+from pipelines.figures import PUBLISHING, Figures
 from pipelines.params import Group, param
 
 __all__ = ["TopicOutput"]
@@ -30,3 +31,7 @@ class TopicOutput(Group):
         required=False,
         group="Output",
     )
+
+    def figures(self) -> Figures:
+        """Return what accounts for messages that are published."""
+        return PUBLISHING

@@ -21,8 +21,10 @@ from transforms.groups import first_rows, group_numbers
 from transforms.lookup import look_up
 from transforms.measures import Measure, State
 
-__all__ = ["Grouping"]
+__all__ = ["ROWS", "Grouping"]
 
+ROWS = "rows/sum"
+"""Column of a partial: how many rows a group has."""
 _GROUP = "group"
 _Columns = list[tuple[str, pa.Array]]
 
@@ -32,7 +34,8 @@ class Grouping:
     """Groups of rows with equal ``by`` fields, null being a value, and what is measured of each.
 
     A partial has one row per group: a column for each ``by`` field, then the columns of each
-    measure's state, named ``<number of the measure>/<kernel>/<number of the column>``.
+    measure's state, named ``<number of the measure>/<kernel>/<number of the column>``, then
+    ``ROWS``.
     """
 
     by: tuple[Field, ...]
@@ -46,6 +49,7 @@ class Grouping:
             for number, (name, measure) in enumerate(self.measures.items())
             for column, state in enumerate(measure.lift(batch, name))
         }
+        states[ROWS] = State(pa.repeat(pa.scalar(1, pa.int64()), len(batch)), "sum")
         return _fold(keys, states)
 
     def merge(self, partials: Sequence[Batch]) -> Batch:

@@ -76,6 +76,7 @@ DUPLICATES = Counter("duplicates", "rows", "dropped because their key was seen w
 ROWS_WITHOUT_KEY = Counter("rows_without_key", "rows", "kept although their key is null")
 DEAD_LETTERS = Counter("dead_letters", "rows", "rejected, kept as a failure with the reason")
 ROWS_FILTERED = Counter("rows_filtered", "rows", "left out because a filter does not mean them")
+LATE_ROWS = Counter("late_rows", "rows", "dropped by the runner: too late for their windows")
 ROWS_READ = Counter("rows_read", "rows", "read from a table")
 ROWS_WRITTEN = Counter("rows_written", "rows", "written to files of the lake, or to a table")
 APPEND_REQUESTS = Counter("append_requests", "requests", "of rows, answered by BigQuery")

@@ -19,7 +19,6 @@ from connectors.bigquery.names import TableName
 from connectors.bigquery.prepare import Parcel, Plan, Preparer, sort_out
 from connectors.bigquery.rows import Fitted
 from connectors.bigquery.session import session
-from transforms import metrics
 from transforms.batch import Batch
 
 __all__ = ["AppendBatches"]
@@ -124,7 +123,7 @@ class AppendBatches(beam.DoFn):
         sent = self._sent.popleft()
         sent.stream.settle(sent.ticket)
         ok, dead = sort_out(sent.batch, sent.faults(), self._plan.step)
-        metrics.ROWS_WRITTEN.inc(len(ok))
+        self._plan.rows_written.inc(len(ok))
         if len(ok):
             yield sent.windowed.with_value(ok)
         if dead is not None:

@@ -23,7 +23,6 @@ from connectors.bigquery.offset_stream import OffsetStream, Place
 from connectors.bigquery.prepare import Parcel, Plan, Preparer, sort_out
 from connectors.bigquery.rows import TOO_LARGE, Fitted, parts
 from connectors.bigquery.session import session
-from transforms import metrics
 from transforms.batch import Batch
 
 __all__ = ["AppendOnce", "Flush", "Key", "Route"]
@@ -140,7 +139,7 @@ class AppendOnce(beam.DoFn):
         self, entry: _Entry, refused: Faults
     ) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         ok, dead = sort_out(entry.batch, entry.fitted.faults | refused, self._plan.step)
-        metrics.ROWS_WRITTEN.inc(len(ok))
+        self._plan.rows_written.inc(len(ok))
         if len(ok):
             yield entry.windowed.with_value(ok)
         if dead is not None:

@@ -39,6 +39,7 @@ class Plan:
         changes: how to read rows as upserts and deletes; None for plain rows.
         create: how to make a table that is missing; None to refuse it.
         step: the name that dead letters carry.
+        rows_written: the metric that counts the rows.
     """
 
     table: str
@@ -46,6 +47,7 @@ class Plan:
     changes: Changes | None
     create: Create | None
     step: str
+    rows_written: metrics.Counter = metrics.ROWS_WRITTEN
 
 
 class Sorted(NamedTuple):

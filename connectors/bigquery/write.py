@@ -25,6 +25,7 @@ from connectors.run import Run
 from transforms.batch import Batch
 from transforms.errors import ConfigError
 from transforms.field import Field
+from transforms.metrics import ROWS_WRITTEN, Counter
 from transforms.rewindow import InFirstWindow, ParDoInto
 from transforms.triggers import every
 
@@ -89,6 +90,7 @@ class Write(beam.PTransform):
         every_s: with EXACTLY_ONCE: how long rows are gathered.
         streams_max: tables to which a worker's thread has rows under way at a time.
         step: the name that dead letters carry.
+        rows_written: the metric that counts the rows.
 
     Raises:
         ConfigError: an argument is against the rules, or (but on Dataflow) the table is missing.
@@ -107,6 +109,7 @@ class Write(beam.PTransform):
         every_s: float = 1.0,
         streams_max: int = STREAMS_MAX,
         step: str = "bigquery.Write",
+        rows_written: Counter = ROWS_WRITTEN,
     ) -> None:
         super().__init__()
         self._destination = Destination(table)
@@ -119,7 +122,7 @@ class Write(beam.PTransform):
             if number < 1:
                 raise ConfigError(name, number, "must be at least 1", "Leave it out")
         self._semantics = semantics
-        self._plan = Plan(table, dict(add), changes, create, step)
+        self._plan = Plan(table, dict(add), changes, create, step, rows_written)
         self._shards = shards
         self._trigger = every(every_s)
         self._streams_max = streams_max

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from connectors.dead_letter.guard import guard
 from connectors.dead_letter.select import Selection
 from transforms.batch import Batch
+from transforms.metrics import DEAD_LETTERS, ROWS_FILTERED
 
 __all__ = ["Choose", "Chosen"]
 
@@ -28,6 +29,8 @@ class Chosen(NamedTuple):
 
 class Choose(beam.PTransform):
     """Divide failures into those to replay, those replayed too often, and those not meant.
+
+    ``dead_letters`` counts those replayed too often, and ``rows_filtered`` those not meant.
 
     Args:
         selection: which are meant.
@@ -54,9 +57,12 @@ class _Divide(beam.DoFn):
 
     def process(self, failures: Batch) -> Iterator[Batch | beam.pvalue.TaggedOutput]:
         meant = self._selection.mask(failures)
+        others = failures.filter(pc.invert(meant))
         ok, worn = guard(failures.filter(meant), self._replays_max)
+        ROWS_FILTERED.inc(len(others))
+        DEAD_LETTERS.inc(len(worn))
         if len(ok):
             yield ok
-        for tag, rows in (("worn", worn), ("others", failures.filter(pc.invert(meant)))):
+        for tag, rows in (("worn", worn), ("others", others)):
             if len(rows):
                 yield beam.pvalue.TaggedOutput(tag, rows)

@@ -15,7 +15,7 @@ from transforms.batch import Batch
 from transforms.errors import PermanentError
 from transforms.failure import FAILURE_SCHEMA, failed_at
 from transforms.message import ATTRIBUTES
-from transforms.metrics import MESSAGES_READ
+from transforms.metrics import FAILURES_WRITTEN, MESSAGES_READ
 
 __all__ = ["ReadTable", "check_table", "write_table"]
 
@@ -28,7 +28,9 @@ _CREATE = bigquery.Create(partition_by="day(failed_at)", schema=FAILURE_SCHEMA)
 
 def write_table(table: Table) -> bigquery.Write:
     """Return the step that appends failures; it makes the table if it is missing."""
-    return bigquery.Write(table.dotted, create=_CREATE, step="dead_letter.Write")
+    return bigquery.Write(
+        table.dotted, create=_CREATE, step="dead_letter.Write", rows_written=FAILURES_WRITTEN
+    )
 
 
 def check_table(table: Table) -> None:

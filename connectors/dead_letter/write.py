@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 
-from connectors import bigquery, lake, pubsub
+from connectors import lake, pubsub
 from connectors.dead_letter.envelope import to_messages
 from connectors.dead_letter.stamp import Stamp
 from connectors.dead_letter.table import write_table
@@ -16,7 +16,7 @@ from transforms.batch import Batch
 from transforms.errors import PermanentError
 from transforms.metrics import FAILURES_WRITTEN
 
-__all__ = ["Count", "Refuse", "ToMessages", "Write"]
+__all__ = ["Refuse", "ToMessages", "Write"]
 
 EVERY_S = 10.0
 """Of a folder, on a runner without end: the failures of so many seconds share a file."""
@@ -62,17 +62,14 @@ class Write(beam.PTransform):
             case Topic(name):
                 _to_topic(dead, name)
             case Table():
-                _count(dead | "Append" >> write_table(self._target), str(self._target))
+                written = dead | "Append" >> write_table(self._target)
+                written.dead | "Refuse" >> beam.ParDo(Refuse(str(self._target)))
 
 
 def _to_topic(dead: beam.PCollection[Batch], name: str) -> None:
     messages = dead | "Messages" >> beam.ParDo(ToMessages()).with_output_types(Batch)
-    _count(messages | "Publish" >> pubsub.Write(name, step="dead_letter.Write"), name)
-
-
-def _count(written: pubsub.Written | bigquery.Written, target: str) -> None:
-    written.ok | "Count" >> beam.ParDo(Count())
-    written.dead | "Refuse" >> beam.ParDo(Refuse(target))
+    publish = pubsub.Write(name, step="dead_letter.Write", published=FAILURES_WRITTEN)
+    (messages | "Publish" >> publish).dead | "Refuse" >> beam.ParDo(Refuse(name))
 
 
 class ToMessages(beam.DoFn):
@@ -101,11 +98,3 @@ class Refuse(beam.DoFn):
             f"the first because {first['error']} ({first['error_kind']}). Nothing of it is "
             "acknowledged. Give a folder, which takes any: --dead_letter=./dead_letters"
         )
-
-
-class Count(beam.DoFn):
-    """Counts what is kept."""
-
-    def process(self, written: Batch) -> None:
-        """Count a batch."""
-        FAILURES_WRITTEN.inc(len(written))

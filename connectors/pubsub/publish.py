@@ -53,6 +53,7 @@ class Publishers:
         missing: what to do with rows whose topic does not exist.
         outage: how long transient errors of one request are retried.
         topics_max: topics that are kept open, on one connection.
+        published: the metric that counts what topics accept.
 
     Raises:
         ConfigError: there are no credentials.
@@ -65,11 +66,13 @@ class Publishers:
         missing: Missing = Missing.STOP,
         outage: retry.Backoff = OUTAGE,
         topics_max: int = TOPICS_MAX,
+        published: metrics.Counter = metrics.MESSAGES_PUBLISHED,
     ) -> None:
         self._step = step
         self._missing = missing
         self._outage = outage
         self._topics_max = topics_max
+        self._published = published
         self._endpoint = pubsub_endpoint()
         self._channel = open_channel(self._endpoint)
         self._outlets: OrderedDict[str, Outlet] = OrderedDict()
@@ -99,7 +102,7 @@ class Publishers:
         fit = [Destination(topic, np.setdiff1d(mine, guilty)) for topic, mine in found.topics]
         for answer in self._send_all(columns, fit):
             refused.update(answer)
-        metrics.MESSAGES_PUBLISHED.inc(len(rows) - len(refused))
+        self._published.inc(len(rows) - len(refused))
         return _outcome(rows, messages, refused, self._step)
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from transforms.attributes import appended, without
 from transforms.batch import Batch
 from transforms.field import Field, message
 from transforms.message import ATTRIBUTES, DATA, MESSAGE_ID, ORDERING_KEY, message_column
-from transforms.metrics import DEAD_LETTERS
+from transforms.metrics import DEAD_LETTERS, MESSAGES_PUBLISHED, Counter
 
 __all__ = ["Attributes", "Outgoing", "PublishBatches", "Values", "Write", "Written"]
 
@@ -66,6 +66,7 @@ class Write(beam.PTransform):
         missing: what becomes of rows whose topic does not exist. By default the pipeline stops
             if there is one topic, and if there are many the rows are dead.
         step: the name of this step in dead letters.
+        published: the metric that counts what topics accept.
 
     Raises:
         ConfigError: the topic's name is against the rules, or (but on Dataflow) the one topic
@@ -78,6 +79,7 @@ class Write(beam.PTransform):
     ordering_key: Values | None = _ORDERING_KEY
     missing: Missing | None = None
     step: str = "pubsub.Write"
+    published: Counter = MESSAGES_PUBLISHED
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -90,7 +92,9 @@ class Write(beam.PTransform):
         """Publish batch by batch."""
         self._look_up(batches.pipeline)
         outgoing = Outgoing(self.data, self.attributes, self.ordering_key)
-        publish = PublishBatches(self.topic, outgoing, self.missing or Missing.STOP, self.step)
+        publish = PublishBatches(
+            self.topic, outgoing, self.missing or Missing.STOP, self.step, self.published
+        )
         outputs = batches | beam.ParDo(publish).with_output_types(Batch, dead=Batch).with_outputs(
             "dead", main="ok"
         )
@@ -138,17 +142,25 @@ class PublishBatches(beam.DoFn):
     """Publishes a batch; what is refused goes to ``dead``. See ``Write`` for its arguments."""
 
     def __init__(
-        self, topic: str | Topics, outgoing: Outgoing, missing: Missing, step: str
+        self,
+        topic: str | Topics,
+        outgoing: Outgoing,
+        missing: Missing,
+        step: str,
+        published: Counter = MESSAGES_PUBLISHED,
     ) -> None:
         super().__init__()
         self._topic = topic
         self._outgoing = outgoing
         self._missing = missing
         self._step = step
+        self._published = published
 
     def setup(self) -> None:
         """Connect."""
-        self._publishers = Publishers(step=self._step, missing=self._missing)
+        self._publishers = Publishers(
+            step=self._step, missing=self._missing, published=self._published
+        )
 
     def process(self, batch: Batch) -> Iterator[Batch | beam.pvalue.TaggedOutput]:
         """Publish a batch."""

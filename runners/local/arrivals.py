@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from apache_beam.coders import WindowedValueCoder
@@ -35,19 +35,25 @@ class Arrivals:
     Args:
         coder: of windowed pairs. Keys and values are skipped by it, and left as they are encoded.
         windows: of the windowing.
+        weigh: how much a value counts that comes too late; it is given its encoding.
     """
 
-    def __init__(self, coder: WindowedValueCoder, windows: Windows) -> None:
+    def __init__(
+        self,
+        coder: WindowedValueCoder,
+        windows: Windows,
+        weigh: Callable[[bytes | memoryview], int],
+    ) -> None:
         # A windowed value of no value at all: what stands before the pair.
         header = WindowedValueCoder(SingletonCoder(None), coder.window_coder).get_impl()
         pair = coder.wrapped_value_coder
         self._header = header.decode_from_stream
         self._key = pair.key_coder().get_impl().decode_from_stream
         self._value = pair.value_coder().get_impl().decode_from_stream
-        self._windows = windows
+        self._windows, self._weigh = windows, weigh
 
     def read(self, data: bytes, watermark_us: int) -> tuple[dict[bytes, list[Element]], int]:
-        """Return the elements by key, and how many came too late for their windows.
+        """Return the elements by key, and the weight of what came too late for its windows.
 
         An element in several windows counts in each. Large values are not copied.
         """
@@ -64,11 +70,12 @@ class Arrivals:
             code = data[end + _TIME_BYTES : start]
             if (windows := known.get(code)) is None:
                 windows = known[code] = self._open_windows(headed.windows, watermark_us)
-            dropped += len(headed.windows) - len(windows)
             read_key(stream, True)
             middle = size - stream.size()
             read_value(stream, True)
             end = size - stream.size()
+            if late := len(headed.windows) - len(windows):
+                dropped += late * self._weigh(view[middle:end])
             if windows:
                 value = view[middle:end] if end - middle > _LARGE_VALUE else data[middle:end]
                 elements = keys.setdefault(data[start:middle], [])

@@ -13,10 +13,12 @@ class Epoch:
 
     Attributes:
         number: rises, over restarts too.
+        committed: number of the last one that was.
         changed: something has happened since the last commit but that sources were asked in vain.
         crowded: more panes were fired than memory should hold.
     """
 
     number: int = 0
+    committed: int = 0
     changed: bool = False
     crowded: bool = False

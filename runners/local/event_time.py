@@ -5,6 +5,7 @@ from __future__ import annotations
 from apache_beam.utils.timestamp import Timestamp
 
 from runners.local.clock import Clock
+from runners.local.drops import Drops
 from runners.local.epoch import Epoch
 from runners.local.graph import Graph
 from runners.local.grouping import Grouping
@@ -32,6 +33,7 @@ class EventTime:
         pending: what waits holds the watermark; panes that fire wait there.
         clock: processing time.
         epoch: the one at work.
+        drops: weighs what groupings drop.
 
     Attributes:
         watermarks: the output watermark of each node.
@@ -47,8 +49,10 @@ class EventTime:
         pending: Pending,
         clock: Clock,
         epoch: Epoch,
+        drops: Drops,
     ) -> None:
         self._graph, self._store, self._state = graph, store, state
+        self._drops = drops
         self._pending, self._clock, self._epoch = pending, clock, epoch
         self._nodes = in_order(graph)
         self._inputs_us: dict[str, int] = {}
@@ -132,5 +136,5 @@ class EventTime:
         return Grouping(
             node.name, node.windowing, node.input_coder, node.output_coder,
             self._store, lambda: Timestamp(micros=self._clock.now_us()),
-            batch=node.bounded,
+            batch=node.bounded, weigh=self._drops.scale(node.value_coder),
         )  # fmt: skip

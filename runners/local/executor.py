@@ -15,7 +15,7 @@ import msgspec
 
 from runners.local.bundles import BundleResult
 from runners.local.clock import Clock
-from runners.local.drops import Drops
+from runners.local.drops import Drops, Weigh
 from runners.local.epoch import Epoch
 from runners.local.event_time import EventTime
 from runners.local.graph import Graph
@@ -55,6 +55,7 @@ class Executor:
         workers: SDK harnesses.
         clock: processing time.
         guard: held while the store is used.
+        weigh: how much a value counts that is dropped for being late; by default 1.
 
     Attributes:
         totals: what was counted so far.
@@ -69,13 +70,14 @@ class Executor:
         workers: Workers,
         clock: Clock,
         guard: Any,
+        weigh: Weigh | None = None,
     ) -> None:
         self._graph, self._store, self._state = graph, store, state
         self._workers, self._clock, self._guard = workers, clock, guard
         self._epoch = Epoch()
         self._pending = Pending(store)
-        self._time = EventTime(graph, store, state, self._pending, clock, self._epoch)
-        drops = Drops()
+        self._drops = drops = Drops(weigh)
+        self._time = EventTime(graph, store, state, self._pending, clock, self._epoch, drops)
         self._intake = Intake(graph, state, self._pending, self._time, self._epoch, drops)
         self._routing = Routing(graph, state, self._pending, self._time, clock, self._epoch, drops)
         self._results: list[BundleResult] = []
@@ -104,12 +106,15 @@ class Executor:
         return self._time.watermarks.of(node)
 
     def progress(self) -> Progress:
-        """Return how far the job has come. May be called from any thread."""
+        """Return how far the job has come, by its commits. May be called from any thread.
+
+        It never goes back, not even when the process is killed and started again.
+        """
         with self._guard:
             results = self.totals.query(user_only=True)
             sources = (stage.name for stage in self._graph.stages if stage.splittable)
             watermark_us = min(map(self.watermark_us, sources), default=MIN_US)
-            epoch = self._epoch.number
+            epoch = self._epoch.committed
         known = MIN_US < watermark_us < MAX_US
         return Progress(epoch, watermark_us if known else None, numbers_of(results))
 
@@ -142,7 +147,6 @@ class Executor:
                 first()
             worked = self._work() or first is not None
             if (worked and not self._is_quiet()) or first is not None or self._has_spare_space():
-                self._save()
                 self._commit()
             else:
                 self._count_quiet()
@@ -155,7 +159,6 @@ class Executor:
     def close(self) -> None:
         """Commit what quiet epochs have counted; there is nothing else between two epochs."""
         if self._open and self._counted:
-            self._save()
             self._commit()
         with self._guard:
             if self._open:
@@ -176,8 +179,10 @@ class Executor:
             self._open = True
 
     def _commit(self) -> None:
-        with self._guard:
+        with self._guard:  # of both, or progress would show what a crash takes back
+            self._save()
             self._store.commit()
+            self._epoch.committed = self._epoch.number
         self._open = self._epoch.changed = self._counted = False
 
     def _has_spare_space(self) -> bool:
@@ -200,12 +205,13 @@ class Executor:
         self._open = self._epoch.changed = self._counted = False
         self._workers.abandon(self._results, error)
         self._results = []
+        self._drops.forget()
         self._reload()
 
     def _reload(self) -> None:
         with self._guard:
             epoch = self._store.get(_EPOCH)
-            self._epoch.number = 0 if epoch is None else int(epoch)
+            self._epoch.number = self._epoch.committed = 0 if epoch is None else int(epoch)
             self.totals.load(self._store.get(_METRICS))
             self._pending.reload(self._epoch.number)
             self._time.reload(self._store.get(_WATERMARKS))
@@ -224,15 +230,15 @@ class Executor:
                 self._pending.add(port.name, chunk, self._epoch.number)
 
     def _save(self) -> None:
-        with self._guard:
-            self._pending.save()
-            self._state.forget_runner_cells()
-            for result in self._results:
-                self.totals.add(result.infos)
-            self._store.put(_EPOCH, str(self._epoch.number).encode())
-            self._store.put(_WATERMARKS, self._time.watermarks.encode())
-            self._store.put(_IMPULSES, msgspec.json.encode(sorted(self._impulses)))
-            self._store.put(_METRICS, self.totals.encode())
+        self._pending.save()
+        self._state.forget_runner_cells()
+        for result in self._results:
+            self.totals.add(result.infos)
+        self.totals.add(self._drops.take())
+        self._store.put(_EPOCH, str(self._epoch.number).encode())
+        self._store.put(_WATERMARKS, self._time.watermarks.encode())
+        self._store.put(_IMPULSES, msgspec.json.encode(sorted(self._impulses)))
+        self._store.put(_METRICS, self.totals.encode())
 
     def _end_bundles(self) -> None:
         """Finalize: only now may messages be acknowledged."""

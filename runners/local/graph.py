@@ -189,6 +189,7 @@ class Graph:
                 self.windowing_of(source),
                 self.runner_coder(source),
                 self.runner_coder(output),
+                self.full_coder(source).wrapped_value_coder.value_coder(),
                 self.components.pcollections[source].is_bounded == _BOUNDED,
             )
 
@@ -229,6 +230,10 @@ class Graph:
         safe = self.coder(self._translation.safe_coders.get(coder_id, coder_id))
         return WindowedValueCoder(safe.wrapped_value_coder, self.coder(coder_id).window_coder)
 
+    def full_coder(self, pcollection: str) -> WindowedValueCoder:
+        """Return the coder by which bundles read and write elements of a PCollection."""
+        return self.coder(self._translation.data_channel_coders[pcollection])
+
     def coder(self, coder_id: str) -> Any:
         """Return a coder by its id."""
         return self.context.coders[coder_id]
@@ -239,8 +244,13 @@ class Graph:
 
     def coder_of(self, stage: StageNode, transform: str) -> WindowedValueCoder:
         """Return the coder by which the runner reads what a transform of a stage reads."""
+        return self.runner_coder(self.read_by(stage, transform))
+
+    @staticmethod
+    def read_by(stage: StageNode, transform: str) -> str:
+        """Return the PCollection that a transform of a stage reads."""
         read = next(t for t in stage.transforms if t.unique_name == transform)
-        return self.runner_coder(translations.only_element(read.outputs.values()))
+        return str(translations.only_element(read.outputs.values()))
 
     @staticmethod
     def main_pcollection(transform: Any) -> str:

@@ -52,10 +52,12 @@ class Grouping:
         batch: the input is bounded, and nobody waits for panes: a trigger is asked when the
             watermark has passed its window, and then sees all elements at once. No processing
             time is awaited; what needs one to fire does so when the window expires.
+        weigh: how much a value counts that is dropped, by its encoding.
 
     Attributes:
         name: of the step.
-        dropped: elements dropped since the start or the last ``reload``.
+        dropped: weight of what was dropped since the start or the last ``reload``. What an unsafe
+            trigger loses as its window expires counts by elements.
     """
 
     def __init__(  # noqa: PLR0917 - what a graph says of the step, and what the runner adds
@@ -68,16 +70,17 @@ class Grouping:
         now: Callable[[], Timestamp],
         *,
         batch: bool = False,
+        weigh: Callable[[bytes | memoryview], int] = lambda _value: 1,
     ) -> None:
         self.name = name
         self.dropped = 0
-        self._now, self._batch = now, batch
+        self._now, self._batch, self._weigh = now, batch, weigh
         self._trigger, self._moment = Trigger(windowing.triggerfn), Moment()
         self._windows = Windows(windowing, input_coder.window_coder)
         self._output_time = OutputTime(windowing)
         self._panes = Panes(output_coder.window_coder)
         self._values = Values(store, name)
-        self._arrivals = Arrivals(input_coder, self._windows)
+        self._arrivals = Arrivals(input_coder, self._windows, weigh)
         self._merger = None
         if windowing.windowfn.is_merging():
             self._merger = Merger(
@@ -184,7 +187,7 @@ class Grouping:
         """Add elements of one key and window, and fire if the trigger says so."""
         window, count = arrived.window, len(arrived.times_us)
         if group.closed:
-            self.dropped += count
+            self.dropped += sum(map(self._weigh, arrived.values))
             return
         self._hold(window, group, arrived.times_us)
         self._values.add(group, arrived.values, count)

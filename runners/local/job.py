@@ -13,6 +13,7 @@ from apache_beam.runners.runner import PipelineState
 
 from runners.local import identity
 from runners.local.clock import Clock, RealClock, SimulatedClock
+from runners.local.drops import Weigh
 from runners.local.errors import LocalRunnerError
 from runners.local.executor import Executor
 from runners.local.failure import Failure, Retry, explain
@@ -41,6 +42,7 @@ class Job:
         settings: of the local runner.
         options: of the pipeline, for worker processes.
         drain: begin with sources that end.
+        weigh: how much a value counts that is dropped for being late.
 
     Raises:
         LocalRunnerError: the state can't be opened, or belongs to another pipeline.
@@ -53,6 +55,7 @@ class Job:
         options: Mapping[str, Any],
         *,
         drain: bool = False,
+        weigh: Weigh | None = None,
     ) -> None:
         self.settings = settings
         self.state = PipelineState.RUNNING
@@ -60,7 +63,7 @@ class Job:
         self.failure: Failure | None = None
         self.ended = threading.Event()
         self._pipeline = pipeline
-        self._options = options
+        self._options, self._weigh = options, weigh
         self._wake = threading.Condition()
         self._stop: StopMode | None = None
         self._draining = drain
@@ -88,6 +91,7 @@ class Job:
             workers=self._workers,
             clock=self._clock,
             guard=self._guard,
+            weigh=self._weigh,
         )
         self._streams = [
             TestStreamDriver(node, self._executor, self._store, simulated) for node in graph.streams

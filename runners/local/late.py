@@ -11,6 +11,7 @@ from typing import Any
 from apache_beam.transforms.window import GlobalWindows
 
 from runners.local.drops import Drops
+from runners.local.elements import each
 from runners.local.expiry import expiry_us
 from runners.local.graph import Graph, lateness_us
 from runners.local.nodes import Port, StageNode
@@ -69,7 +70,8 @@ class LateElements:
             data = chunk.data or b""
             rest, late = separate(data, coder, is_open, truncated=chunk.bag is not None)
             if late:
-                self._drops.note(self._steps[stage.name])
+                weight = self._weight(stage, port, late, truncated=chunk.bag is not None)
+                self._drops.note(self._steps[stage.name], weight)
             if not late:
                 kept.append(item)
             elif not rest:
@@ -77,3 +79,17 @@ class LateElements:
             else:
                 kept.append(Item(Chunk(rest, chunk.hold_us, chunk.due_us), item.epoch, item.number))
         return kept, dropped
+
+    def _weight(self, stage: StageNode, port: Port, late: bytes, *, truncated: bool) -> int:
+        if truncated:  # one pane, too large to be taken apart
+            return 1
+        coder = self._graph.full_coder(self._graph.read_by(stage, port.transform))
+        return sum(
+            len(windowed.windows) * self._drops.weight(_value(windowed.value))
+            for windowed, _ in each(late, coder)
+        )
+
+
+def _value(element: Any) -> Any:
+    """Return the value of a pair; what a stage reads may not be one yet."""
+    return element[1] if isinstance(element, tuple) and len(element) == 2 else element  # noqa: PLR2004

@@ -84,6 +84,7 @@ class GroupNode:
         windowing: with the real window function.
         input_coder: of windowed pairs.
         output_coder: of windowed pairs of a key and its values.
+        value_coder: of a value, as it is encoded for bundles.
         bounded: the input ends by itself.
     """
 
@@ -93,6 +94,7 @@ class GroupNode:
     windowing: Windowing
     input_coder: WindowedValueCoder
     output_coder: WindowedValueCoder
+    value_coder: Any
     bounded: bool
 
 

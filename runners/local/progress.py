@@ -15,7 +15,7 @@ class Progress:
     """How far a job has come.
 
     Attributes:
-        epoch: the last one.
+        epoch: the last one that was committed.
         watermark_us: event time that the slowest source has reached, in microseconds since 1970;
             None where nothing is known yet, or where there is no source without end.
         numbers: user counters, summed over the steps, and the latest values of user gauges, by

@@ -65,7 +65,7 @@ class Routing:
             before = grouping.dropped
             grouping.add(data, self._time.watermarks.of_buffer(input_of(buffer)))
             if grouping.dropped > before:
-                self._drops.note(grouping.name)
+                self._drops.note(grouping.name, grouping.dropped - before)
             return
         for port in self._graph.readers.get(buffer, ()):
             # What was committed before it is taken, a retry finds as it was.

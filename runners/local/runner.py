@@ -9,6 +9,7 @@ from apache_beam.options.value_provider import RuntimeValueProvider
 from apache_beam.pipeline import Pipeline
 from apache_beam.runners.runner import PipelineRunner
 
+from runners.local.drops import Weigh
 from runners.local.internals import (
     beam_runner_api_pb2,
     common_urns,
@@ -51,14 +52,16 @@ class LocalRunner(PipelineRunner):
 
     Args:
         drain: end all sources as soon as they are asked first, as a drain does.
+        weigh: how much a value counts, such as the rows in it, in the counter of what is dropped
+            for being late, which is ``runners.local.drops.DROPPED``; by default 1.
 
     Attributes:
         result: of the pipeline that was started last, from just before it runs.
     """
 
-    def __init__(self, *, drain: bool = False) -> None:
+    def __init__(self, *, drain: bool = False, weigh: Weigh | None = None) -> None:
         super().__init__()
-        self._drain = drain
+        self._drain, self._weigh = drain, weigh
         self.result: LocalResult | None = None
 
     def run_pipeline(self, pipeline: Pipeline, options: PipelineOptions) -> LocalResult:
@@ -87,7 +90,7 @@ class LocalRunner(PipelineRunner):
         )
         validate_pipeline_graph(proto)
         self.check_requirements(proto, _REQUIREMENTS)
-        job = Job(proto, chosen, _as_json(options), drain=self._drain)
+        job = Job(proto, chosen, _as_json(options), drain=self._drain, weigh=self._weigh)
         self.result = result = LocalResult(job)
         with result.interruptible():
             job.start()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -173,13 +174,16 @@ def test_killed_job_goes_on(broker: Broker, argv: list[str], tmp_path: Path) -> 
     log = tmp_path / "log"
     for first in range(0, 300, 100):
         publish(list(map(click, range(first, first + 100))))
-        process = start(argv, broker, log)
+        process = start([*argv, "--log_every=20ms"], broker, log)
         wait_until(lambda first=first: len(ids(tmp_path)) >= first + 20, 60)  # type: ignore[misc]
         process.kill()
         process.wait()
     assert log.read_text().count("goes on where it stopped") == 2
     assert run(argv, "--max_seconds=3s", "--on_stop=drain") == 0
     assert ids(tmp_path) == wanted(300)
+    for pattern in (r"([\d,]+) read", r"epoch ([\d,]+)"):
+        shown = [int(text.replace(",", "")) for text in re.findall(pattern, log.read_text())]
+        assert shown == sorted(shown), "what is shown was committed: it never goes back"
 
 
 def test_state_folder_is_required(
