@@ -1,82 +1,123 @@
 """What one subscription still has to deliver: leases and acks over positions of its topic.
 
-A position is the number of a message in its topic. One numpy array per fact (status, deadline,
+A position is the number of a message in its topic. One numpy array per fact (phase, deadline,
 generation, ...) runs over the positions, so that picking, acking and expiring are a few vector
-operations whatever the number of messages.
+operations whatever the number of messages. ``phases.py`` says what may become of a message.
 
 Rules:
 - Everything below ``base`` is acked; ``base`` itself is not, or it is ``end``.
-- Nothing below ``_cursor`` is ready, so that picking starts there and the oldest goes first.
+- Nothing below ``_cursor`` is READY, so that picking starts there and the oldest goes first.
 - Deadlines are rounded up to whole ticks, so that leases given in one tick expire in one sweep.
+- Only what is LEASED is charged to its owner.
+- Messages with an ordering key are QUEUED instead of READY; ``ordering.py`` has their rules.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DEADLINE_TICK_S", "Backlog", "Held", "Positions"]
+from connectors.broker import phases
+from connectors.broker.charges import Charges, Held
+from connectors.broker.columns import Columns, Positions
+from connectors.broker.ordering import Ordering
+from connectors.broker.retry import AT_ONCE, Redelivery
 
-Positions = npt.NDArray[np.int64]
+__all__ = ["DEADLINE_TICK_S", "Backlog", "Held", "Positions"]
 
 DEADLINE_TICK_S = 0.1
 """Seconds to which deadlines are rounded up."""
 
-_READY, _LEASED, _ACKED = 0, 1, 2
-_CAPACITY_MIN = 16_384
 _WINDOW = 1_024
 _NEVER = math.inf
-
-
-class Held(NamedTuple):
-    """What an owner has been given and has neither acked, nacked nor lost to the deadline."""
-
-    messages: int
-    size_bytes: int
+_FAILURES_MAX = np.iinfo(np.uint16).max
+_COLUMNS: dict[str, Any] = {
+    "phase": np.uint8,
+    "deadline_s": np.float64,
+    "generation": np.uint32,
+    "owner": np.uint32,
+    "size_bytes": np.uint32,
+    "failures": np.uint16,
+}
 
 
 class Backlog:
-    """Delivery state of a subscription; ``now_s`` is any clock that never runs backwards."""
+    """Delivery state of a subscription; ``now_s`` is any clock that never runs backwards.
 
-    def __init__(self, start: int) -> None:
+    Args:
+        start: the first position.
+        ordered: whether keys that are given to ``extend_to`` order.
+    """
+
+    def __init__(self, start: int, *, ordered: bool = False) -> None:
         self.base = self.end = start
-        self.ready = self.leased = 0
-        self.expiry_s = _NEVER
         self._cursor = start
-        self._origin = start
-        self._held: dict[int, Held] = {}
-        self._columns: dict[str, npt.NDArray[Any]] = {
-            "status": np.zeros(_CAPACITY_MIN, np.uint8),
-            "deadline_s": np.zeros(_CAPACITY_MIN, np.float64),
-            "generation": np.zeros(_CAPACITY_MIN, np.uint32),
-            "owner": np.zeros(_CAPACITY_MIN, np.uint32),
-            "size_bytes": np.zeros(_CAPACITY_MIN, np.uint32),
-        }
+        self._expiry_s = _NEVER
+        self._charges = Charges()
+        self._counts = np.zeros(phases.COUNT, np.int64)
+        self._columns = Columns(start, {**_COLUMNS, "key": np.uint32} if ordered else _COLUMNS)
+        self._ordering = Ordering(self._columns) if ordered else None
 
-    def extend_to(self, end: int) -> None:
-        """Add the messages up to position ``end``, ready to deliver."""
-        if end - self._origin > len(self._columns["status"]):
-            self._grow(end)
-        self.ready += end - self.end
-        self.end = end
+    @property
+    def ready(self) -> int:
+        """How many messages could be delivered now."""
+        queued = self._ordering.available if self._ordering else 0
+        return int(self._counts[phases.READY]) + queued
+
+    @property
+    def leased(self) -> int:
+        """How many messages are with a subscriber, or acked and not yet durably so."""
+        counts = self._counts
+        return int(counts[phases.LEASED] + counts[phases.SETTLING] + counts[phases.DEFERRED])
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are neither acked nor leased, whether they could go out or not."""
+        return int(self._counts[: phases.ACKED].sum()) - self.leased
+
+    @property
+    def dying(self) -> int:
+        """How many messages are to be forwarded to the dead letter topic."""
+        return int(self._counts[phases.DEAD])
+
+    @property
+    def expiry_s(self) -> float:
+        """When ``expire`` has something to do next, at the earliest."""
+        return min(self._expiry_s, self._ordering.due_s if self._ordering else _NEVER)
+
+    def extend_to(self, end: int, key: int = 0) -> None:
+        """Add the messages up to position ``end``; a key other than 0 orders them."""
+        self._columns.reserve(self.base, self.end, end)
+        start, self.end = self.end, end
+        if self._ordering is None or key == 0:
+            self._counts[phases.READY] += end - start
+            return
+        self._columns.view("phase", start, end)[:] = phases.QUEUED
+        self._columns.view("key", start, end)[:] = key
+        self._counts[phases.QUEUED] += end - start
+        self._ordering.add(key, start, end)
 
     def peek(self, count_max: int) -> Positions:
-        """Return the oldest ready positions, ascending, without leasing them."""
+        """Return the oldest positions that could be delivered, ascending, without leasing them."""
         found: list[Positions] = []
-        wanted = min(count_max, self.ready)
+        wanted = min(count_max, int(self._counts[phases.READY]))
         at, window = self._cursor, max(count_max, _WINDOW)
         while wanted > 0:
-            hits = np.flatnonzero(self._view("status", at, at + window) == _READY)[:wanted] + at
+            hits = np.flatnonzero(self._view("phase", at, at + window) == phases.READY)[:wanted] + at
             if not found and hits.size == 0:
                 self._cursor = at + window
             found.append(hits)
             wanted -= hits.size
             at, window = at + window, window * 2
-        return np.concatenate(found) if found else np.empty(0, np.int64)
+        if self._ordering is None:
+            return np.concatenate(found) if found else np.empty(0, np.int64)
+        found += self._ordering.peek(count_max)
+        return np.sort(np.concatenate(found))[:count_max] if found else np.empty(0, np.int64)
 
     def take(
         self,
@@ -91,7 +132,7 @@ class Backlog:
         """Lease positions that ``peek`` has just returned, or the first of them.
 
         Args:
-            positions: ascending and ready, none skipped.
+            positions: ascending, none skipped.
             sizes_bytes: size of each message, for the owner's flow control.
             now_s: the time.
             lease_s: seconds until the messages may go to somebody else.
@@ -100,106 +141,175 @@ class Backlog:
         """
         if positions.size == 0:
             return
-        where = self._where(positions)
-        self._columns["status"][where] = _LEASED
+        where = self._columns.where(positions)
         self._columns["generation"][where] = generation
         self._columns["owner"][where] = owner
         self._columns["size_bytes"][where] = sizes_bytes
-        self._set_deadline(where, now_s + lease_s)
-        self.ready -= positions.size
-        self.leased += positions.size
+        self._turn(positions, phases.LEASED)
+        self._set_deadline(positions, now_s + lease_s)
         self._cursor = int(positions[-1]) + 1
-        if owner:
-            had = self.held(owner)
-            self._held[owner] = Held(
-                had.messages + positions.size, had.size_bytes + int(sizes_bytes.sum())
-            )
+        self._charges.charge_one(owner, positions.size, int(sizes_bytes.sum()) if owner else 0)
+
+    def attempts(self, positions: Positions) -> npt.NDArray[np.int32]:
+        """Return which delivery of each leased message this is, from 1 on."""
+        return self._columns.at("failures", positions).astype(np.int32) + 1
 
     def unacked(self, positions: Positions) -> Positions:
         """Return those of the positions that are not acked yet, sorted and distinct."""
         positions = self._within(positions)
-        return positions[self._at("status", positions) != _ACKED]
+        return positions[self._columns.at("phase", positions) != phases.ACKED]
+
+    def settle(self, positions: Positions) -> Positions:
+        """Accept acks, whatever lease they come from; return what to make durable now.
+
+        Of an ordering key, that is what has no unacked message before it. The rest follows with
+        the ack of that message, if it is leased, and is ignored otherwise.
+        """
+        positions = self.unacked(positions)
+        if self._ordering is None:
+            return positions
+        keys = self._columns.at("key", positions)
+        was = self._columns.at("phase", positions).copy()
+        mine = (keys != 0) & ((was == phases.LEASED) | (was == phases.QUEUED))
+        self._turn(positions[mine], phases.DEFERRED)
+        accepted = self._ordering.accepted(np.unique(keys[keys != 0]).tolist())
+        self._turn(accepted, phases.SETTLING)
+        late = positions[mine & (was == phases.QUEUED)]
+        self._turn(self._in_phase(late, phases.DEFERRED), phases.QUEUED)
+        return np.sort(np.concatenate((positions[keys == 0], accepted)))
+
+    def settle_held(self, positions: Positions, generations: Any) -> Positions:
+        """Accept acks of messages that are held under just that generation; return these.
+
+        Until they are durable they can't be lost to the deadline, and are accepted again.
+        """
+        positions = self._within(positions[self.holds(positions, generations)])
+        self._turn(self._in_phase(positions, phases.LEASED), phases.SETTLING)
+        return positions
+
+    def unsettle(self, positions: Positions) -> None:
+        """Take back ``settle`` for what could not be made durable: it is leased as before."""
+        positions = self._in_phase(self._within(positions), phases.SETTLING)
+        if positions.size:
+            self._turn(positions, phases.LEASED)
+            at = self._columns.at
+            self._charges.charge(at("owner", positions), at("size_bytes", positions))
+            self._expiry_s = min(self._expiry_s, float(at("deadline_s", positions).min()))
 
     def ack(self, positions: Positions) -> None:
         """Mark positions as acked, whatever lease they are under."""
-        positions = self.unacked(positions)
-        leased = self._leased(positions)
-        self._release(leased)
-        self.ready -= positions.size - leased.size
-        self._columns["status"][self._where(positions)] = _ACKED
+        self._turn(self.unacked(positions), phases.ACKED)
         self._advance()
 
     def extend(self, positions: Positions, generations: Any, now_s: float, lease_s: float) -> None:
-        """Move the deadline of leases that are still held; 0 seconds makes them ready at once.
+        """Move the deadline of leases that are still held, to ``lease_s`` seconds from now.
 
         A position that was leased anew since, expired or was acked is left alone.
+        """
+        self._set_deadline(self._held(positions, generations), now_s + lease_s)
+
+    def nack(
+        self,
+        positions: Positions,
+        generations: Any,
+        now_s: float,
+        redelivery: Redelivery = AT_ONCE,
+    ) -> None:
+        """Give back what is still held under that generation, to be delivered again."""
+        self._fail(self._held(positions, generations), now_s, redelivery)
+
+    def holds(self, positions: Positions, generations: Any) -> npt.NDArray[np.bool_]:
+        """Tell for each position whether it is held under that generation.
 
         Args:
             positions: in any order.
             generations: of the leases: one number, or one per position.
-            now_s: the time.
-            lease_s: seconds from now.
         """
-        positions = self._within(positions[self.holds(positions, generations)])
-        if lease_s == 0:
-            self._make_ready(positions)
-        elif positions.size:
-            self._set_deadline(self._where(positions), now_s + lease_s)
-
-    def holds(self, positions: Positions, generations: Any) -> npt.NDArray[np.bool_]:
-        """Tell for each position whether it is leased under that generation."""
         inside = (positions >= self.base) & (positions < self.end)
-        where = np.where(inside, positions, self._origin) - self._origin
-        leased = self._columns["status"][where] == _LEASED
-        return inside & leased & (self._columns["generation"][where] == generations)
+        where = self._columns.index(np.where(inside, positions, self.base))
+        if self.base == self.end:
+            return inside
+        phase = self._columns["phase"][where]
+        held = (phase == phases.LEASED) | (phase == phases.SETTLING)
+        return inside & held & (self._columns["generation"][where] == generations)
 
-    def expire(self, now_s: float) -> int:
-        """Make leases whose deadline has passed ready again; return how many."""
+    def expire(self, now_s: float, redelivery: Redelivery = AT_ONCE) -> int:
+        """End leases and backoffs whose time has come; return how many leases."""
         if now_s < self.expiry_s:
             return 0
-        leased = self._view("status", self.base, self.end) == _LEASED
+        phase = self._view("phase", self.base, self.end)
         deadlines = self._view("deadline_s", self.base, self.end)
-        self._make_ready(np.flatnonzero(leased & (deadlines <= now_s)) + self.base)
-        left = deadlines[leased & (deadlines > now_s)]
-        self.expiry_s = float(left.min()) if left.size else _NEVER
-        return int(leased.sum() - left.size)
+        timed = (phase == phases.LEASED) | (phase == phases.BACKING_OFF)
+        due = timed & (deadlines <= now_s)
+        self._expiry_s = float(np.min(deadlines[timed & ~due], initial=_NEVER))
+        lost = np.flatnonzero(due & (phase == phases.LEASED)) + self.base
+        self._make_ready(np.flatnonzero(due & (phase == phases.BACKING_OFF)) + self.base)
+        self._fail(lost, now_s, redelivery)
+        if self._ordering:
+            self._ordering.expire(now_s)
+        return lost.size
+
+    def dead(self, count_max: int) -> Positions:
+        """Return the oldest messages that are to be forwarded to the dead letter topic."""
+        if not self.dying:
+            return np.empty(0, np.int64)
+        found = np.flatnonzero(self._view("phase", self.base, self.end) == phases.DEAD)
+        return found[:count_max] + self.base
+
+    def revive(self, positions: Positions, now_s: float, redelivery: Redelivery = AT_ONCE) -> None:
+        """Deliver again what could not be forwarded."""
+        self._again(self._in_phase(self._within(positions), phases.DEAD), now_s, redelivery)
 
     def unacked_in(self, starts: Positions, stops: Positions) -> Positions:
         """Return how many positions of each range, ``start`` to ``stop``, are not acked."""
-        unacked = self._view("status", self.base, self.end) != _ACKED
+        unacked = self._view("phase", self.base, self.end) != phases.ACKED
         until = np.concatenate(([0], np.cumsum(unacked)))
         low, high = (np.clip(each, self.base, self.end) - self.base for each in (starts, stops))
         return until[high] - until[low]
 
+    def unacked_mask(self) -> npt.NDArray[np.bool_]:
+        """Return for each position from ``base`` to ``end`` whether it is not acked."""
+        mask: npt.NDArray[np.bool_] = self._view("status", self.base, self.end) != _ACKED
+        return mask
+
     def held(self, owner: int) -> Held:
         """Return what an owner holds at the moment."""
-        return self._held.get(owner, Held(0, 0))
+        return self._charges.held(owner)
+
+    def relieved(self) -> set[int]:
+        """Return the owners that hold less since the last call."""
+        return self._charges.relieved()
 
     def acked(self) -> bytes:
         """Return which positions from ``base`` to ``end`` are acked, as a compressed bitmap."""
-        bits = np.packbits(self._view("status", self.base, self.end) == _ACKED)
+        bits = np.packbits(self._view("phase", self.base, self.end) == phases.ACKED)
         return zlib.compress(bits.tobytes(), 1)
 
     @classmethod
-    def restored(cls, base: int, end: int, acked: bytes) -> Backlog:
-        """Rebuild a backlog from ``acked``; leases are volatile, so the rest is ready."""
-        backlog = cls(base)
+    def restored(
+        cls, base: int, end: int, acked: bytes, runs: Iterable[tuple[int, int, int]] | None = None
+    ) -> Backlog:
+        """Rebuild a backlog from ``acked``; all else is volatile, so the rest can be delivered.
+
+        Args:
+            base: the first position.
+            end: behind the last position.
+            acked: bitmap of the positions between.
+            runs: for an ordered subscription: start, stop and key of ranges, ascending, which
+                cover at least all that is not acked; None for one that is not ordered.
+        """
+        backlog = cls(base, ordered=runs is not None)
+        for start, stop, key in runs or ():
+            backlog.extend_to(min(max(start, backlog.end), end))
+            if backlog.end < min(stop, end):
+                backlog.extend_to(min(stop, end), key)
         backlog.extend_to(end)
         bits = np.unpackbits(np.frombuffer(zlib.decompress(acked), np.uint8), count=end - base)
         backlog.ack(np.flatnonzero(bits) + base)
         return backlog
 
     def _view(self, column: str, start: int, stop: int) -> npt.NDArray[Any]:
-        return self._columns[column][start - self._origin : min(stop, self.end) - self._origin]
-
-    def _at(self, column: str, positions: Positions) -> npt.NDArray[Any]:
-        return self._columns[column][self._where(positions)]
-
-    def _where(self, positions: Positions) -> Any:
-        """Return the index of sorted, distinct positions: a slice if they are consecutive."""
-        if positions.size and positions[-1] - positions[0] + 1 == positions.size:
-            return slice(int(positions[0]) - self._origin, int(positions[-1]) - self._origin + 1)
-        return positions - self._origin
+        return self._columns.view(column, start, min(stop, self.end))
 
     def _within(self, positions: Positions) -> Positions:
         """Return the positions from ``base`` to ``end`` alone, sorted and distinct."""
@@ -208,52 +318,75 @@ class Backlog:
         low, high = np.searchsorted(positions, [self.base, self.end])
         return positions[low:high]
 
-    def _leased(self, positions: Positions) -> Positions:
-        return positions[self._at("status", positions) == _LEASED]
+    def _in_phase(self, positions: Positions, phase: int) -> Positions:
+        return positions[self._columns.at("phase", positions) == phase]
 
-    def _set_deadline(self, where: Any, deadline_s: float) -> None:
-        deadline_s = math.ceil(deadline_s / DEADLINE_TICK_S) * DEADLINE_TICK_S
-        self._columns["deadline_s"][where] = deadline_s
-        self.expiry_s = min(self.expiry_s, deadline_s)
+    def _held(self, positions: Positions, generations: Any) -> Positions:
+        held = self._within(positions[self.holds(positions, generations)])
+        return self._in_phase(held, phases.LEASED)
+
+    def _turn(self, positions: Positions, phase: int) -> None:
+        """Move sorted, distinct positions to a phase; here alone do phases and counts change."""
+        if positions.size == 0:
+            return
+        where = self._columns.where(positions)
+        was = self._columns["phase"][where].copy()
+        self._columns["phase"][where] = phase
+        self._counts -= np.bincount(was, minlength=phases.COUNT)
+        self._counts[phase] += positions.size
+        if self._charges:
+            left = positions[was == phases.LEASED]
+            at = self._columns.at
+            self._charges.relieve(at("owner", left), at("size_bytes", left))
+        if self._ordering:
+            self._ordering.turned(positions, was, phase)
+
+    def _set_deadline(self, positions: Positions, deadline_s: Any) -> None:
+        if positions.size:
+            deadlines = np.ceil(np.asarray(deadline_s) / DEADLINE_TICK_S) * DEADLINE_TICK_S
+            self._columns["deadline_s"][self._columns.where(positions)] = deadlines
+            self._expiry_s = min(self._expiry_s, float(deadlines.min()))
+
+    def _fail(self, positions: Positions, now_s: float, redelivery: Redelivery) -> None:
+        """Count a failed delivery of leased messages; they come again, or are dead."""
+        if positions.size == 0:
+            return
+        revoked = self._ordering.revoked(positions) if self._ordering else positions
+        where = self._columns.where(positions)
+        failures = self._columns["failures"]
+        failures[where] = np.minimum(failures[where], _FAILURES_MAX - 1) + 1
+        exhausted = redelivery.exhausted(failures[where])
+        self._turn(positions[exhausted], phases.DEAD)
+        self._turn(np.setdiff1d(revoked, positions, assume_unique=True), phases.QUEUED)
+        self._again(positions[~exhausted], now_s, redelivery)
+
+    def _again(self, positions: Positions, now_s: float, redelivery: Redelivery) -> None:
+        """Let messages be delivered again, at once or when their backoff is over."""
+        backoffs_s = redelivery.backoffs_s(self._columns.at("failures", positions))
+        if self._ordering:
+            keyed = self._columns.at("key", positions) != 0
+            self._turn(positions[keyed], phases.QUEUED)
+            later = positions[keyed & (backoffs_s > 0)]
+            self._ordering.back_off(later, now_s + backoffs_s[keyed & (backoffs_s > 0)])
+            positions, backoffs_s = positions[~keyed], backoffs_s[~keyed]
+        later = positions[backoffs_s > 0]
+        self._turn(later, phases.BACKING_OFF)
+        self._set_deadline(later, now_s + backoffs_s[backoffs_s > 0])
+        self._make_ready(positions[backoffs_s == 0])
 
     def _make_ready(self, positions: Positions) -> None:
         if positions.size:
-            self._release(positions)
-            self._columns["status"][self._where(positions)] = _READY
-            self.ready += positions.size
+            self._turn(positions, phases.READY)
             self._cursor = min(self._cursor, int(positions[0]))
-
-    def _release(self, leased: Positions) -> None:
-        """Take leased positions off the counts; the caller gives them their new status."""
-        self.leased -= leased.size
-        if not self._held:
-            return
-        owners, which = np.unique(self._at("owner", leased), return_inverse=True)
-        messages = np.bincount(which, minlength=owners.size)
-        sizes = np.bincount(which, weights=self._at("size_bytes", leased), minlength=owners.size)
-        for owner, count, size in zip(owners.tolist(), messages, sizes, strict=True):
-            had = self._held.pop(owner, Held(0, 0))
-            if had.messages > count:
-                self._held[owner] = Held(had.messages - int(count), had.size_bytes - int(size))
 
     def _advance(self) -> None:
         window = _WINDOW
         while self.base < self.end:
-            status = self._view("status", self.base, self.base + window)
-            open_ones = np.flatnonzero(status != _ACKED)
+            phase = self._view("phase", self.base, self.base + window)
+            open_ones = np.flatnonzero(phase != phases.ACKED)
             if open_ones.size:
                 self.base += int(open_ones[0])
                 break
-            self.base += status.size
+            self.base += phase.size
             window *= 2
         self._cursor = max(self._cursor, self.base)
-
-    def _grow(self, end: int) -> None:
-        """Move what is not settled to the front of arrays that have room up to ``end``."""
-        live = slice(self.base - self._origin, self.end - self._origin)
-        capacity = max(_CAPACITY_MIN, 2 * (end - self.base))
-        for name, old in self._columns.items():
-            new = np.zeros(capacity, old.dtype)
-            new[: self.end - self.base] = old[live]
-            self._columns[name] = new
-        self._origin = self.base

@@ -16,6 +16,7 @@ __all__ = [
     "PushSettings",
     "RetryPolicy",
     "SchemaSettings",
+    "SnapshotSettings",
     "SubscriptionSettings",
     "TopicSettings",
     "Transform",
@@ -49,6 +50,15 @@ class TopicSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """How long a message stays for seeks, acked or not; None is only while it is needed."""
     schema: SchemaSettings | None = None
     transforms: tuple[Transform, ...] = ()
+
+
+class SnapshotSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A snapshot as its owner wants it."""
+
+    name: str
+    expire_us: int
+    """When it is deleted, microseconds since 1970."""
+    labels: dict[str, str] = {}
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
