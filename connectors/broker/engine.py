@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from connectors.broker import rows
@@ -31,7 +33,7 @@ from connectors.broker.events import (
 )
 from connectors.broker.filtering import Filters
 from connectors.broker.frame import Entry
-from connectors.broker.log import Log
+from connectors.broker.log import Disk, Log
 from connectors.broker.reading import fitting
 from connectors.broker.state import State, Subscription, Topic
 
@@ -230,6 +232,20 @@ class Engine:
         with suppress(Refusal):  # if the log can't take it now, the next tick tries again
             for event in self.state.overdue(_now_us()):
                 await self.commit(event)
+
+    def unready(self) -> str | None:
+        """Return why the broker can't serve until a restart; None while it can."""
+        return str(self._log.failure) if self._log.failure else None
+
+    def disk(self) -> Disk:
+        """Return what the log takes and leaves of its disk."""
+        return self._log.disk()
+
+    def read(
+        self, topic: Topic, positions: Positions, size_bytes_max: int
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        """Return the rows of the first positions that fit, at least one, and their sizes."""
+        return fitting(self._log, topic, positions, size_bytes_max)
 
     def exists(self, subscription: Subscription) -> bool:
         """Tell whether the subscription has not been deleted."""

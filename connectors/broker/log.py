@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import pyarrow as pa
 
@@ -30,7 +30,17 @@ from connectors.broker.counters import LogCounts
 from connectors.broker.errors import CorruptLog, DataDirInUse, Exhausted, Unavailable
 from connectors.broker.events import Checkpoint, Event, Place
 
-__all__ = ["Log"]
+__all__ = ["Disk", "Log"]
+
+
+class Disk(NamedTuple):
+    """What a log takes and leaves of its disk."""
+
+    segments: int
+    log_bytes: int
+    free_bytes: int
+    counts: LogCounts
+
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -142,6 +152,17 @@ class Log:
         """Tell whether ``check_room`` would pass."""
         disk = os.statvfs(self._directory)
         return disk.f_bavail * disk.f_frsize - size_bytes >= limits.DISK_RESERVE_BYTES
+
+    @property
+    def failure(self) -> Unavailable | None:
+        """Why nothing more can be written until a restart; None while all is well."""
+        return self._broken
+
+    def disk(self) -> Disk:
+        """Return what the log takes and leaves of its disk."""
+        sizes = [self._path(number).stat().st_size for number in self._segments]
+        free = os.statvfs(self._directory)
+        return Disk(len(sizes), sum(sizes), free.f_bavail * free.f_frsize, self.counts)
 
     def close(self) -> None:
         """Let go of the files and of the lock."""
