@@ -160,7 +160,10 @@ class Engine:
         self, subscription: Subscription, positions: Positions, generations: object, lease_s: float
     ) -> None:
         """Move the deadline of leases that are still held; 0 seconds gives the messages back."""
-        subscription.backlog.extend(positions, generations, self._loop.time(), lease_s)
+        if lease_s == 0:
+            subscription.backlog.nack(positions, generations, self._loop.time())
+        else:
+            subscription.backlog.extend(positions, generations, self._loop.time(), lease_s)
         self._schedule(subscription.backlog.expiry_s)
         counts = self.counters.subscription(subscription.uid)
         counts.extended += positions.size

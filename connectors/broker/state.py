@@ -72,7 +72,7 @@ class Topic:
 
     def to_deliver(self) -> int:
         """Return how many deliveries there are still to be, over all subscriptions."""
-        return sum(s.backlog.ready + s.backlog.leased for s in self.subscriptions.values())
+        return sum(s.backlog.waiting + s.backlog.leased for s in self.subscriptions.values())
 
 
 @dataclass(eq=False)

@@ -77,7 +77,11 @@ class BacklogMachine(RuleBasedStateMachine):
     @rule(positions=POSITIONS, lag=st.integers(0, 2), lease_s=st.sampled_from([0.0, 3.0, 40.0]))
     def extend(self, positions: list[int], lag: int, lease_s: float) -> None:
         generation = max(0, self.generation - lag)
-        self.backlog.extend(np.array(positions, np.int64), generation, self.now_s, lease_s)
+        where = np.array(positions, np.int64)
+        if lease_s:
+            self.backlog.extend(where, generation, self.now_s, lease_s)
+        else:
+            self.backlog.nack(where, generation, self.now_s)
         for position in set(positions) & set(self.model.leased()):
             record = self.model.records[position]
             if record.generation == generation:
