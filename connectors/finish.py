@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from connectors.compacted import Compacted
 from connectors.records import LakeFile, Record
 from connectors.store import Store, is_remote
-from transforms.errors import PermanentError
+from connectors.tables.commit import commit_files
+from connectors.tables.table import open_table
+from transforms.errors import HeadraceError, PermanentError, TransientError
 
 __all__ = ["finish"]
 
@@ -16,7 +18,8 @@ __all__ = ["finish"]
 def finish(record: Record, compacted: Compacted, stores: Callable[[str], Store]) -> None:
     """Move the files of a commit to their final names; safe to repeat.
 
-    What was merged into them is removed after. In between its rows are there twice.
+    What was merged into them is removed after. In between its rows are there twice. Files of a
+    table are added to it when they are in place; until then no reader of the table knows them.
 
     Args:
         record: of the commit.
@@ -25,6 +28,7 @@ def finish(record: Record, compacted: Compacted, stores: Callable[[str], Store])
 
     Raises:
         PermanentError: a file is neither where it was staged nor where it belongs.
+        HeadraceError: files could not be added to their table.
     """
     waiting = _waiting(record, compacted, stores)
     folders = sorted({posixpath.dirname(file.path) for file in record.files})
@@ -36,6 +40,7 @@ def finish(record: Record, compacted: Compacted, stores: Callable[[str], Store])
         store.rename_all([(file.staged, file.path) for file in files])
     for folder in folders:
         stores(folder).sync_folder(folder)
+    _add_to_tables(record)
     for path in record.removed:
         stores(path).remove(path)
     # Or they come back with the power, when nothing tells any more that they are gone.
@@ -43,6 +48,21 @@ def finish(record: Record, compacted: Compacted, stores: Callable[[str], Store])
         stores(folder).sync_folder(folder)
     for folder in record.staging:
         stores(folder).remove_folder(folder)
+
+
+def _add_to_tables(record: Record) -> None:
+    for commit in record.tables:
+        staged = f"{commit.stage}/"
+        files = [file for file in record.files if file.staged.startswith(staged)]
+        try:
+            commit_files(open_table(commit.spec), commit.app, commit.version, files)
+        except HeadraceError as error:
+            kind = TransientError if isinstance(error, TransientError) else PermanentError
+            raise kind(
+                f"run {record.id} has committed, but its files could not be added to their table: "
+                f"{error}. Nothing is lost: they are added when the lake is next opened, and its "
+                "messages will be recognised when they come again. Mend the cause and run again."
+            ) from error
 
 
 def _by_store(

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from connectors.identity import IDENTITY_SCHEMA, decode_identities, encode_identities
 from connectors.store import Store, mark
+from connectors.tables.spec import TableCommit
 from transforms.errors import TransientError
 
 __all__ = ["REDELIVERY_S", "Commit", "LakeFile", "Record", "Records", "commit_of"]
@@ -44,7 +45,8 @@ class Record(msgspec.Struct, frozen=True):
 
     ``staging`` names the folders to be removed when all files have moved. ``aborted`` says that the
     run was taken for dead: the record is there so that it can't commit any more. ``removed`` names
-    files of the lake whose rows are in ``files`` now.
+    files of the lake whose rows are in ``files`` now; ``tables``, in order, the tables to which
+    files are to be added.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Record(msgspec.Struct, frozen=True):
     version: int = 1
     aborted: bool = False
     removed: list[str] = []
+    tables: list[TableCommit] = []
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,7 @@ class Records:
         staging: list[str],
         *,
         removed: Sequence[str] = (),
+        tables: Sequence[TableCommit] = (),
     ) -> Record:
         """Write the record: the moment at which the run has committed.
 
@@ -151,7 +155,10 @@ class Records:
             sources.append(SourceRecord(name, len(table), f"{run}-{number}.messages"))
             self._store.write(self._path(sources[-1].file), encode_identities(table))
         now = dt.datetime.now(dt.timezone.utc)
-        record = Record(run, now, dict(counts), files, sources, staging, removed=list(removed))
+        record = Record(
+            run, now, dict(counts), files, sources, staging,
+            removed=list(removed), tables=list(tables),
+        )  # fmt: skip
         if not self._store.write_new(self._path(f"{run}.json"), msgspec.json.encode(record)):
             raise TransientError(
                 f"run {run} was taken for dead, because it gave no sign of life for too long "

@@ -33,6 +33,7 @@ from connectors.ledger import Ledger
 from connectors.objects import store_of
 from connectors.records import REDELIVERY_S, Commit
 from connectors.store import Store
+from connectors.tables.spec import TableSpec
 from connectors.transaction import Transaction
 from transforms.errors import HeadraceError, PermanentError
 
@@ -137,11 +138,15 @@ class Run:
         with self._guard:
             self._sources.append(source)
 
-    def add_lake(self, root: str) -> str:
+    def add_lake(self, root: str, table: TableSpec | None = None) -> str:
         """Take on one writer of a lake and return the folder where it stages its files.
 
         The first root is the primary: it keeps the record of the commit, so let it be the same
         from run to run. Opening it finishes or removes what runs that died have left.
+
+        Args:
+            root: the folder of the lake.
+            table: that the files are added to when the run commits.
 
         Raises:
             ConfigError: the root can't be written.
@@ -150,7 +155,7 @@ class Run:
             if self._transaction is None:
                 ledger = Ledger(root, redelivery_s=self._redelivery_s, stores=self._stores)
                 self._transaction = Transaction.begin(ledger, self.id)
-            return self._transaction.stage(root)
+            return self._transaction.stage(root, table)
 
     def committed_messages(self, source_name: str) -> pa.Table:
         """Return the messages that earlier runs have committed from this source.

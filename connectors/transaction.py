@@ -24,6 +24,9 @@ from connectors.identity import count_common
 from connectors.ledger import PRIMARY, Ledger
 from connectors.records import Commit, LakeFile, commit_of
 from connectors.store import Lock, write_error
+from connectors.tables.commit import next_version
+from connectors.tables.spec import TableCommit, TableSpec
+from connectors.tables.table import open_table
 from transforms.errors import HeadraceError, PermanentError, TransientError
 
 __all__ = ["MANIFEST", "REMOVED", "Transaction", "decode_manifest", "encode_manifest"]
@@ -58,6 +61,7 @@ class Transaction:
         self._ledgers: dict[str, Ledger] = {}
         self._locks: list[Lock] = []
         self._stages: list[tuple[Ledger, str]] = []
+        self._tables: dict[str, TableSpec] = {}
 
     @classmethod
     def begin(cls, primary: Ledger, run: str) -> Transaction:
@@ -67,8 +71,8 @@ class Transaction:
         transaction._join(primary)
         return transaction
 
-    def stage(self, root: str) -> str:
-        """Return the staging folder of one more writer to a lake."""
+    def stage(self, root: str, table: TableSpec | None = None) -> str:
+        """Return the staging folder of one more writer to a lake, or to a table in it."""
         ledger = self._primary.of(root)
         if ledger.root not in self._ledgers:
             ledger.open()
@@ -77,6 +81,8 @@ class Transaction:
         folder = posixpath.join(self._folder(ledger), str(len(self._stages)))
         ledger.store.make_folder(folder)
         self._stages.append((ledger, folder))
+        if table is not None:
+            self._tables[folder] = table
         return folder
 
     def _join(self, ledger: Ledger) -> None:
@@ -111,8 +117,15 @@ class Transaction:
             with self._primary.locked(self.run):
                 self._refuse_messages_of_others(covered)
                 removed = self._removed_files()
+                tables = self._table_commits(files)
                 record = self._primary.records.append(
-                    self.run, counts, files, covered, self._folders(), removed=removed
+                    self.run,
+                    counts,
+                    files,
+                    covered,
+                    self._folders(),
+                    removed=removed,
+                    tables=tables,
                 )
                 self._primary.finish(record)
         except OSError as error:
@@ -152,6 +165,37 @@ class Transaction:
                 f"{min(gone)}: another compaction was quicker. Nothing has changed: run again."
             )
         return removed
+
+    def _table_commits(self, files: Iterable[LakeFile]) -> list[TableCommit]:
+        """Return the commits to tables, numbered behind all others of this lake.
+
+        Numbers only grow: so those of runs that have died after their commit are made first.
+        """
+        stages = {posixpath.dirname(file.staged) for file in files}.intersection(self._tables)
+        if not stages:
+            return []
+        self._finish_committed()
+        app = self._app()
+        versions: dict[TableSpec, int] = {}
+        commits = []
+        for stage in sorted(stages):
+            spec = self._tables[stage]
+            version = versions.get(spec) or next_version(open_table(spec), app)
+            versions[spec] = version + 1
+            commits.append(TableCommit(spec, app, version, stage))
+        return commits
+
+    def _finish_committed(self) -> None:
+        ledger = self._primary
+        for run in ledger.store.names(ledger.staging):
+            record = ledger.records.find(run)
+            if record is not None and not record.aborted:
+                ledger.finish(record)
+
+    def _app(self) -> str:
+        """Return who commits to tables: this lake, and no later one in the same folder."""
+        tie = self._primary.store.read(posixpath.join(self._primary.state, "lake")).decode()
+        return f"headrace/{tie.removeprefix('_lake-')}"
 
     def _refuse_messages_of_others(self, messages: Mapping[str, pa.Table]) -> None:
         others = sorted(set(self._primary.records.runs()) - set(self._known))

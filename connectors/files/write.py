@@ -18,6 +18,7 @@ from connectors.ledger import Ledger
 from connectors.records import LakeFile
 from connectors.run import Run
 from connectors.store import is_remote
+from connectors.tables.spec import TableSpec
 from transforms.batch import Batch
 from transforms.errors import ConfigError
 from transforms.metrics import ROWS_WRITTEN, Counter
@@ -47,6 +48,7 @@ class WriteFiles(beam.PTransform):
         job: names an endless job in its files.
         every_s: how often rows without windows are written.
         rows_written: the metric that counts the rows.
+        table: that a run adds the files to when it commits.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class WriteFiles(beam.PTransform):
         job: str | None = None,
         every_s: float = 1.0,
         rows_written: Counter = ROWS_WRITTEN,
+        table: TableSpec | None = None,
     ) -> None:
         super().__init__()
         if shards < 1:
@@ -70,6 +73,7 @@ class WriteFiles(beam.PTransform):
         self._job = job
         self._trigger = every(every_s)
         self._rows_written = rows_written
+        self._table = table
 
     def expand(self, batches: beam.PCollection) -> Written:
         """Wire it: shard, group into panes, write, and list the files of a run."""
@@ -121,7 +125,7 @@ class WriteFiles(beam.PTransform):
         return batches | "Files" >> written.with_output_types(LakeFile)
 
     def _staged(self, run: Run) -> Target:
-        folder = run.add_lake(self._path)
+        folder = run.add_lake(self._path, self._table)
         number = posixpath.basename(folder)
         return self._target(folder, run.id if number == "0" else f"{run.id}.{number}")
 

@@ -24,13 +24,19 @@ def escape(text: str) -> str:
     return _ESCAPED.sub(lambda found: f"%{ord(found.group()):02X}", text)
 
 
-def folder_part(name: str, value: str | None) -> str:
+def folder_part(name: str, value: str | None, *, keep_empty: bool = False) -> str:
     """Return ``name=value`` as a folder.
+
+    Args:
+        name: of the level.
+        value: None for null.
+        keep_empty: the empty string is not null.
 
     Raises:
         PermanentError: the name would be longer than file systems allow.
     """
-    part = f"{escape(name)}={escape(value) if value else NULL}"
+    is_null = value is None if keep_empty else not value
+    part = f"{escape(name)}={NULL if is_null else escape(str(value))}"
     if len(part.encode()) > _NAME_BYTES_MAX:
         raise PermanentError(
             f"a partition value of {name} makes a folder name of more than {_NAME_BYTES_MAX} bytes "

@@ -97,22 +97,32 @@ class Partition:
         return f"{self.name}={self.granularity.name.lower()}({self.column})"
 
 
-def split(batch: Batch, levels: Sequence[Partition]) -> Iterator[tuple[str, Batch]]:
-    """Yield the rows of each folder, in their order, without the columns that the folder holds.
+def split(
+    batch: Batch, levels: Sequence[Partition], *, whole: bool = False
+) -> Iterator[tuple[str, Batch]]:
+    """Yield the rows of each folder, in their order.
 
     A batch that belongs to one folder is not copied.
+
+    Args:
+        batch: the rows.
+        levels: of folders.
+        whole: rows keep the columns that the folder tells, and the empty string is not null.
     """
     if not levels or not len(batch):
         yield "", batch
         return
     encoded = [level.encode(batch) for level in levels]
-    rows = batch.drop(level.column for level in levels if level.is_value)
-    _check_names(rows, levels)
+    rows = batch
+    if not whole:
+        rows = batch.drop(level.column for level in levels if level.is_value)
+        _check_names(rows, levels)
     codes = encoded[0][0].astype(np.int64)
     for more, texts in encoded[1:]:
         codes = codes * len(texts) + more
     for code, part in _groups(rows, codes):
-        yield _folder(levels, [texts for _, texts in encoded], code), part
+        folder = _folder(levels, [texts for _, texts in encoded], code, keep_empty=whole)
+        yield folder, part
 
 
 def _groups(rows: Batch, codes: np.ndarray) -> Iterator[tuple[int, Batch]]:
@@ -127,11 +137,13 @@ def _groups(rows: Batch, codes: np.ndarray) -> Iterator[tuple[int, Batch]]:
         yield int(ordered[start]), sorted_rows.slice(int(start), int(end - start))
 
 
-def _folder(levels: Sequence[Partition], texts: list[list[str | None]], code: int) -> str:
+def _folder(
+    levels: Sequence[Partition], texts: list[list[str | None]], code: int, *, keep_empty: bool
+) -> str:
     parts: list[str] = []
     for level, values in zip(reversed(levels), reversed(texts), strict=True):
         code, index = divmod(code, len(values))
-        parts.append(folder_part(level.name, values[index]))
+        parts.append(folder_part(level.name, values[index], keep_empty=keep_empty))
     return "/".join(reversed(parts))
 
 

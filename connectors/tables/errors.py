@@ -1,0 +1,57 @@
+"""Errors of the libraries of tables, as ours."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from connectors.store import is_full, write_error
+from transforms.errors import HeadraceError, PermanentError, TransientError
+
+__all__ = ["ConflictError", "explained"]
+
+_FULL = re.compile(r"No space left|Disk quota exceeded|disk is full", re.IGNORECASE)
+_MAY_PASS = re.compile(
+    r"database is locked|timed? ?out|connection|temporar|unavailable|Too Many Requests|50[0234]",
+    re.IGNORECASE,
+)
+
+
+class ConflictError(TransientError):
+    """Another commit to the table was quicker, or an answer was lost: look, and try again."""
+
+
+@contextmanager
+def explained(
+    place: str,
+    errors: tuple[type[Exception], ...],
+    conflicts: tuple[type[Exception], ...] = (),
+) -> Iterator[None]:
+    """Make the errors of a library ours.
+
+    Args:
+        place: names the table.
+        errors: the library's own; those of files and networks are known.
+        conflicts: those that tell that another commit was quicker.
+    """
+    try:
+        yield
+    except HeadraceError:
+        raise
+    except conflicts as error:
+        raise ConflictError(f"{place}: {error}") from error
+    except Exception as error:
+        if not isinstance(error, (OSError, *errors)):
+            raise
+        raise _ours(place, error) from error
+
+
+def _ours(place: str, error: Exception) -> HeadraceError:
+    if _FULL.search(str(error)) or (isinstance(error, OSError) and is_full(error)):
+        return write_error(OSError(errno.ENOSPC, "No space left on device"), place)
+    said = next(iter(str(error).splitlines()), repr(error))
+    text = f"can't commit to the table {place}: {said}"
+    passes = isinstance(error, ConnectionError | TimeoutError) or _MAY_PASS.search(str(error))
+    return TransientError(text) if passes else PermanentError(text)

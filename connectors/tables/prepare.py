@@ -1,0 +1,84 @@
+"""A table before rows are written to it: made if it is missing, checked, given new columns."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from connectors.objects import store_of
+from connectors.tables.errors import ConflictError
+from connectors.tables.fitting import check, missing
+from connectors.tables.spec import TableSpec
+from connectors.tables.table import Table, open_table
+from transforms.errors import ConfigError, TransientError
+
+__all__ = ["Target", "prepared"]
+
+TRIES_MAX = 8
+
+
+def prepared(table: Table, spec: TableSpec, rows: pa.Schema) -> pa.Schema:
+    """Make or check a table for rows, and return the columns that its files are to have.
+
+    Raises:
+        ConfigError: the rows, or the partitions, don't fit into the table, or its folder holds
+            files that are not the table's.
+        TransientError: other processes change the table again and again.
+    """
+    _require_levels(spec, rows)
+    for _ in range(TRIES_MAX):
+        if not table.refresh():
+            _refuse_strangers(spec)
+            table.create(rows)
+            continue
+        table.check_layout()
+        columns = table.schema()
+        check(rows, columns, spec.root, add_columns=spec.add_columns)
+        new = missing(rows, columns)
+        if not new:
+            return columns
+        try:
+            table.add_columns(new)
+        except ConflictError:
+            continue  # perhaps by the same columns
+    raise TransientError(f"the table {spec.root} is changed by others again and again")
+
+
+def _require_levels(spec: TableSpec, rows: pa.Schema) -> None:
+    for level in spec.levels:
+        if level.column not in rows.names:
+            raise ConfigError(
+                "partition_by", str(level), f"needs the column {level.column}, which rows lack",
+                f"Use one of {', '.join(rows.names)}",
+            )  # fmt: skip
+
+
+def _refuse_strangers(spec: TableSpec) -> None:
+    """Refuse to begin a table among the files of a plain lake, which would be in none of it."""
+    for file in store_of(spec.root).walk(spec.root):
+        if file.name.endswith(".parquet") and file.name[0] not in "._":
+            raise ConfigError(
+                "path", spec.root, f"holds files that are in no table, such as {file.name}",
+                "Give a new folder, or make a table of this one first by the format's own tools",
+            )  # fmt: skip
+
+
+class Target:
+    """A table as a worker writes rows for it. Pickled without what it has read."""
+
+    def __init__(self, spec: TableSpec) -> None:
+        self.spec = spec
+        self._known: dict[pa.Schema, pa.Schema] = {}
+
+    def open(self) -> Table:
+        """Return the table; nothing is read, but its format's package is there."""
+        return open_table(self.spec)
+
+    def columns(self, rows: pa.Schema) -> pa.Schema:
+        """Return the columns of files with such rows; the table is asked once for each schema."""
+        found = self._known.get(rows)
+        if found is None:
+            found = self._known[rows] = prepared(self.open(), self.spec, rows)
+        return found
+
+    def __reduce__(self) -> tuple[type[Target], tuple[TableSpec]]:
+        return Target, (self.spec,)
