@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +20,7 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
     BigQueryWriteGrpcTransport,
 )
 
-from tests.processes import START_S, free_port, python
+from tests.processes import ServerProcess, await_line, free_port, python
 
 PROJECT = "test-project"
 DATASET = "data"
@@ -123,55 +121,37 @@ def storage_code(status: Any) -> str:
     return ""
 
 
-class LocalBigQuery:
-    """``python -m connectors.bigquery_local`` on fixed ports, through any number of deaths."""
+class LocalBigQuery(ServerProcess):
+    """``python -m connectors.bigquery_local`` on fixed ports; whoever enters it starts it."""
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
+        super().__init__()
         self._environment = environment
         self.port, self.rest_port = free_port(), free_port()
         self._arguments: Sequence[str] = (
             "--port", str(self.port), "--rest_port", str(self.rest_port),
             "--data_dir", str(data_dir), "--project", PROJECT,
         )  # fmt: skip
-        self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Clients:
         """Start it, wait until it is ready, and return clients of it."""
-        self._process = python(
+        super().start()
+        return Clients(f"127.0.0.1:{self.port}", f"http://127.0.0.1:{self.rest_port}")
+
+    def _launch(self) -> subprocess.Popen[str]:
+        return python(
             "-m",
             "connectors.bigquery_local",
             *self._arguments,
             environment=self._environment,
             stdout=subprocess.PIPE,
         )
-        assert self._process.stdout is not None
-        ready = self._process.stdout.readline()
-        assert re.search(r"ready: grpc .*, rest http", ready), f"it did not start: {ready!r}"
-        return Clients(f"127.0.0.1:{self.port}", f"http://127.0.0.1:{self.rest_port}")
 
-    def kill(self) -> None:
-        """End it as the system would: without a chance to clean up."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> int:
-        """End it in order; return its exit code."""
-        return self._end(signal.SIGTERM)
-
-    def _end(self, number: int) -> int:
-        process, self._process = self._process, None
-        if process is None:
-            return 0
-        process.send_signal(number)
-        code = process.wait(START_S)
-        assert process.stdout is not None
-        process.stdout.close()
-        return code
+    def _await(self, process: subprocess.Popen[str]) -> None:
+        await_line(process, r"ready: grpc .*, rest http")
 
     def __enter__(self) -> LocalBigQuery:
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end(signal.SIGKILL)
 
 
 def serving(data_dir: Path | None = None) -> Iterator[tuple[Any, Clients]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 import re
 import signal
@@ -11,7 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 30.0
@@ -37,45 +41,76 @@ def python(
     )
 
 
-class BrokerProcess:
-    """``python -m connectors.broker`` on one port and one folder, through any number of deaths."""
+class ServerProcess(abc.ABC):
+    """A server as a process of its own on fixed ports, through any number of deaths."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self._arguments = ["--port", str(self.port), "--data-dir", str(data_dir)]
-        self._process: subprocess.Popen[str] | None = None
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[Any] | None = None
 
-    def start(self) -> None:
+    @abc.abstractmethod
+    def _launch(self) -> subprocess.Popen[Any]:
+        """Start the process."""
+
+    @abc.abstractmethod
+    def _await(self, process: subprocess.Popen[Any]) -> None:
+        """Wait until the server answers."""
+
+    def start(self) -> Any:
         """Start it and wait until it is ready."""
-        self._process = python("-m", "connectors.broker", *self._arguments, stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        ready = self._process.stdout.readline()
-        assert re.search(r"PUBSUB_EMULATOR_HOST", ready), f"the broker did not start: {ready!r}"
+        self._process = self._launch()
+        try:
+            self._await(self._process)
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """End it as the system would: without a chance to clean up."""
         self._end(signal.SIGKILL)
 
-    def _end(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(START_S)
-            assert self._process.stdout is not None
-            self._process.stdout.close()
-            self._process = None
+    def stop(self) -> int:
+        """End it in order; return its exit code."""
+        return self._end(signal.SIGTERM)
 
-    def __enter__(self) -> BrokerProcess:
+    def _end(self, number: int) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        code = process.wait(START_S)
+        if process.stdout is not None:
+            process.stdout.close()
+        return code
+
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end(signal.SIGTERM)
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def await_line(process: subprocess.Popen[str], pattern: str) -> None:
+    """Wait until a process has printed its first line, which says that it is ready."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert re.search(pattern, line), f"it did not start: {line!r}"
+
+
+class BrokerProcess(ServerProcess):
+    """``python -m connectors.broker`` on one port and one folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__()
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._arguments = ["--port", str(self.port), "--data-dir", str(data_dir)]
+
+    def _launch(self) -> subprocess.Popen[str]:
+        return python("-m", "connectors.broker", *self._arguments, stdout=subprocess.PIPE)
+
+    def _await(self, process: subprocess.Popen[str]) -> None:
+        await_line(process, "PUBSUB_EMULATOR_HOST")
 
 
 def start_pipeline(

