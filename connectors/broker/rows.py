@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "sizes_bytes",
     "stored",
     "text",
+    "texts",
     "truths",
 ]
 
@@ -64,6 +66,14 @@ def text(value: str) -> pa.StringScalar:
     encoded = value.encode()
     ends = pa.py_buffer(np.array([0, len(encoded)], np.int32))
     return pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(encoded)])[0]
+
+
+def texts(values: Sequence[str]) -> pa.StringArray:
+    """Return an array of strings; ``pa.array`` would import pandas."""
+    encoded = [each.encode() for each in values]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
 
 
 def truths(column: pa.BooleanArray) -> npt.NDArray[np.bool_]:
