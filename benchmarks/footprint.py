@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import psutil
 
-from benchmarks.processes import members
+from benchmarks.looking import Looking
+from benchmarks.processes import rss_bytes
 
 __all__ = ["Footprint", "Look", "disk_bytes"]
 
@@ -31,7 +30,7 @@ class Look(NamedTuple):
     """What the folder takes of the disk."""
 
 
-class Footprint(threading.Thread):
+class Footprint(Looking):
     """Looks until the block ends.
 
     Args:
@@ -40,30 +39,17 @@ class Footprint(threading.Thread):
     """
 
     def __init__(self, tree: psutil.Process, folder: Path) -> None:
-        super().__init__(name="footprint", daemon=True)
+        super().__init__("footprint", LOOK_S)
         self.looks: list[Look] = []
         self._tree, self._folder = tree, folder
-        self._stopped = threading.Event()
+        self._began_s = 0.0
 
-    def __enter__(self) -> Footprint:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stopped.set()
-        self.join()
-
-    def run(self) -> None:
-        """Look again and again."""
-        began_s = time.monotonic()
-        while not self._stopped.wait(LOOK_S):
-            now_s = time.monotonic() - began_s
-            self.looks.append(Look(now_s, _rss_bytes(self._tree), disk_bytes(self._folder)))
+    def look(self) -> None:
+        """Look at both."""
+        if not self.looks:
+            self._began_s = time.monotonic()
+        now_s = time.monotonic() - self._began_s
+        self.looks.append(Look(now_s, rss_bytes(self._tree), disk_bytes(self._folder)))
 
     @property
     def rss_bytes_max(self) -> int:
@@ -88,12 +74,4 @@ def disk_bytes(folder: Path) -> int:
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 total += os.stat(os.path.join(path, name)).st_blocks * _BLOCK_BYTES
-    return total
-
-
-def _rss_bytes(tree: psutil.Process) -> int:
-    total = 0
-    for member in members(tree):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            total += member.memory_info().rss
     return total

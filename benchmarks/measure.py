@@ -6,7 +6,6 @@ import contextlib
 import json
 import select
 import subprocess
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.child import PHASES
-from benchmarks.processes import cpu_s, members
+from benchmarks.looking import Looking
+from benchmarks.processes import cpu_s, members, rss_bytes
 
 __all__ = ["EngineError", "Phase", "Usage", "measure"]
 
@@ -126,30 +126,13 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else "no message"
 
 
-class _MemoryWatch(threading.Thread):
+class _MemoryWatch(Looking):
     """Looks at the tree's resident memory again and again."""
 
     def __init__(self, tree: psutil.Process) -> None:
-        super().__init__(daemon=True)
+        super().__init__("memory", SAMPLE_S)
         self.bytes_max = 0
         self._tree = tree
-        self._stopped = threading.Event()
 
-    def __enter__(self) -> _MemoryWatch:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self.join()
-
-    def run(self) -> None:
-        while not self._stopped.wait(SAMPLE_S):
-            self.bytes_max = max(self.bytes_max, self._rss_bytes())
-
-    def _rss_bytes(self) -> int:
-        total = 0
-        for member in members(self._tree):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += member.memory_info().rss
-        return total
+    def look(self) -> None:
+        self.bytes_max = max(self.bytes_max, rss_bytes(self._tree))

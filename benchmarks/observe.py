@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
-import threading
 import time
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.looking import Looking
 from connectors.pubsub.session import connect
 from transforms.message import DATA
 
@@ -29,48 +29,33 @@ Seen = npt.NDArray[np.int64]
 microseconds since 1970."""
 
 
-class Watch(threading.Thread):
+class Watch(Looking):
     """Looks for rows until the block ends."""
 
-    def __init__(self) -> None:
-        super().__init__(name="watch", daemon=True)
+    def __init__(self, pause_s: float) -> None:
+        super().__init__("watch", pause_s)
         self.rows = 0
         """How many were seen so far."""
-        self._stopped = threading.Event()
 
-    def __enter__(self) -> Watch:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stopped.set()
-        self.join()
-
+    @abc.abstractmethod
     def seen(self) -> Seen:
         """Return what was seen, once the block has ended."""
-        raise NotImplementedError
 
 
 class LakeWatch(Watch):
     """Looks into a folder for new Parquet files."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__()
+        super().__init__(LOOK_S)
         self._folder = folder
         self._files: dict[Path, int] = {}
 
-    def run(self) -> None:
-        """Look again and again."""
-        while not self._stopped.wait(LOOK_S):
-            found = set(self._folder.rglob("*.parquet")) - self._files.keys()
-            now_us = _now_us()
-            self._files |= dict.fromkeys(found, now_us)
-            self.rows += sum(pq.read_metadata(path).num_rows for path in found)
+    def look(self) -> None:
+        """Look at the folder."""
+        found = set(self._folder.rglob("*.parquet")) - self._files.keys()
+        now_us = _now_us()
+        self._files |= dict.fromkeys(found, now_us)
+        self.rows += sum(pq.read_metadata(path).num_rows for path in found)
 
     def seen(self) -> Seen:
         """Return what was seen."""
@@ -86,21 +71,24 @@ class TopicWatch(Watch):
     """Takes messages from a subscription."""
 
     def __init__(self, subscription: str) -> None:
-        super().__init__()
+        super().__init__(0)  # a pull waits by itself
         self._subscription = subscription
         self._batches: list[tuple[pa.Array, int]] = []
 
     def run(self) -> None:
-        """Pull and acknowledge."""
+        """Pull again and again."""
         with contextlib.ExitStack() as closing:
-            wire = connect(self._subscription, closing).subscription
-            while not self._stopped.is_set():
-                delivery = wire.pull(MESSAGES_MAX, WAIT_S)
-                if delivery.lease is not None:
-                    self._batches.append((delivery.messages.column(DATA), _now_us()))
-                    self.rows += len(delivery.messages)
-                    wire.acknowledge([delivery.lease])
-            wire.close()
+            self._wire = connect(self._subscription, closing).subscription
+            super().run()
+            self._wire.close()
+
+    def look(self) -> None:
+        """Pull and acknowledge."""
+        delivery = self._wire.pull(MESSAGES_MAX, WAIT_S)
+        if delivery.lease is not None:
+            self._batches.append((delivery.messages.column(DATA), _now_us()))
+            self.rows += len(delivery.messages)
+            self._wire.acknowledge([delivery.lease])
 
     def seen(self) -> Seen:
         """Return what was seen."""

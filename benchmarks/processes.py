@@ -1,4 +1,4 @@
-"""Processes that a benchmark starts: their end, and the CPU time that they use."""
+"""Processes that a benchmark starts: their end, and the CPU time and memory that they use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import psutil
 
-__all__ = ["cpu_s", "ending", "members"]
+__all__ = ["cpu_s", "ending", "members", "rss_bytes"]
 
 END_S = 30.0
 
@@ -41,3 +41,12 @@ def cpu_s(tree: psutil.Process) -> float:
         with contextlib.suppress(psutil.NoSuchProcess):
             total_s += sum(member.cpu_times()[:4])  # user, system and those of ended children
     return total_s
+
+
+def rss_bytes(tree: psutil.Process) -> int:
+    """Return the resident memory of all processes of the tree together."""
+    total = 0
+    for member in members(tree):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += member.memory_info().rss
+    return total
