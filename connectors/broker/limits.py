@@ -21,10 +21,16 @@ __all__ = [
     "DISK_RESERVE_BYTES",
     "EXPIRATION_S_DEFAULT",
     "FILTER_BYTES_MAX",
+    "HTTP_BODY_BYTES_MAX",
+    "HTTP_BODY_S_MAX",
+    "HTTP_CONNECTIONS_MAX",
+    "HTTP_IDLE_S_MAX",
+    "HTTP_WRITE_S_MAX",
     "LEASE_BYTES_MAX",
     "LEASE_MESSAGES_MAX",
     "LEASE_S_MIN",
     "LEASE_WAIT_S_MAX",
+    "MOVE_BYTES_MAX",
     "ORDERING_KEY_BYTES_MAX",
     "PAGE_SIZE_DEFAULT",
     "PAGE_SIZE_MAX",
@@ -37,8 +43,13 @@ __all__ = [
     "RETENTION_S_DEFAULT",
     "RETENTION_S_MAX",
     "RETENTION_S_MIN",
+    "SCHEMA_BYTES_MAX",
+    "SCHEMA_REVISIONS_MAX",
     "SEGMENT_BYTES_MAX",
     "SEGMENT_BYTES_MIN",
+    "SEGMENT_LIVE_SHARE_MIN",
+    "SNAPSHOT_S_MAX",
+    "SNAPSHOT_S_MIN",
 ]
 
 PUBLISH_BYTES_MAX = 10_000_000
@@ -78,6 +89,10 @@ RETENTION_S_MIN = 600
 """Shortest retention of a subscription, seconds (API: 10 minutes)."""
 RETENTION_S_MAX = 31 * 86_400
 """Longest retention of a subscription, seconds (API: 31 days)."""
+SNAPSHOT_S_MAX = 7 * 86_400
+"""Seconds that a snapshot lives, less the age of the oldest message in it (API: 7 days)."""
+SNAPSHOT_S_MIN = 3_600
+"""Seconds that a snapshot must live to be created (API: 1 hour)."""
 EXPIRATION_S_DEFAULT = 31 * 86_400
 """Seconds without use after which a subscription is deleted where nothing is given (API)."""
 FILTER_BYTES_MAX = 256
@@ -88,6 +103,10 @@ BACKOFF_S_MAX_DEFAULT = 600
 """Seconds before a redelivery at most under a retry policy that does not say (API)."""
 DELIVERY_ATTEMPTS_DEFAULT = 5
 """Deliveries before a message is a dead letter where the policy does not say (API)."""
+SCHEMA_BYTES_MAX = 300_000
+"""Bytes of the definition of a schema (https://cloud.google.com/pubsub/docs/schemas: 300 KB)."""
+SCHEMA_REVISIONS_MAX = 20
+"""Revisions that a schema has at a time (the same page)."""
 
 PAGE_SIZE_DEFAULT = 100
 """Resources in one page of a list where the request does not say (ours)."""
@@ -103,11 +122,25 @@ LEASE_S_MIN = 1
 LEASE_WAIT_S_MAX = 60.0
 """Seconds that a lease request may wait for the first message (ours)."""
 
+HTTP_BODY_BYTES_MAX = 32 << 20
+"""Bytes of an HTTP request's body, uncompressed (ours): 10 MB of data are 13.4 MB in base64."""
+HTTP_BODY_S_MAX = 60.0
+"""Seconds within which the body of an HTTP request must have arrived (ours)."""
+HTTP_IDLE_S_MAX = 75.0
+"""Seconds within which the next HTTP request's headers must have arrived (ours)."""
+HTTP_WRITE_S_MAX = 30.0
+"""Seconds for which an HTTP client may not read while a response waits for it (ours)."""
+HTTP_CONNECTIONS_MAX = 1_000
+"""HTTP connections that may be open at a time (ours)."""
 RECEIVE_BYTES_MAX = 64 << 20
 """Bytes of a request that gRPC lets through, so that it is our own check that refuses (ours)."""
 SEGMENT_BYTES_MAX = 64 << 20
 """Bytes after which the log begins a new segment (ours)."""
 SEGMENT_BYTES_MIN = 1 << 20
 """Bytes below which even a full disk doesn't make the log begin a new segment (ours)."""
+SEGMENT_LIVE_SHARE_MIN = 0.25
+"""Share of a segment below which what is needed of it is moved, to free the rest (ours)."""
+MOVE_BYTES_MAX = 4 << 20
+"""Bytes that are moved at once, which publishes wait for (ours)."""
 DISK_RESERVE_BYTES = 16 << 20
 """Free bytes below which Publish is refused, kept for acks and snapshots that free space (ours)."""

@@ -6,6 +6,7 @@ and the specification (https://avro.apache.org/docs/1.12.0/specification/) does 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +97,7 @@ class Record:
 
 Type = Primitive | Fixed | Enum | Array | Map | Union | Record
 
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _PRIMITIVES = {
     name: Primitive(name)
     for name in ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
@@ -109,8 +111,8 @@ def parse(text: str) -> Type:
         Mismatch: it is not an Avro schema; the text says why.
     """
     try:
-        parsed = parse_schema(msgspec.json.decode(text), named_schemas={}, _write_hint=False)
-        return _Resolver().resolve(parsed)
+        value = msgspec.json.decode(text, type=str | list | dict)
+        return _Resolver().resolve(parse_schema(value, named_schemas={}, _write_hint=False))
     except Mismatch:
         raise
     except KeyError as error:
@@ -155,8 +157,12 @@ class _Resolver:
 
     def _define(self, kind: str, parsed: dict[str, Any]) -> Type:
         name = parsed["name"]
+        if not _NAME.fullmatch(name):
+            raise Mismatch(f"{name!r} is not a name: letters, digits and _, no digit first")
         defined: Type
         if kind == "fixed":
+            if type(parsed["size"]) is not int or parsed["size"] < 0:
+                raise Mismatch(f"the size of fixed {name} must be a number of bytes")
             defined = Fixed(name, parsed["size"])
         elif kind == "enum":
             defined = Enum(name, tuple(parsed["symbols"]), "default" in parsed)
