@@ -1,33 +1,56 @@
 """Refusals: what a client is told, by kind; the service maps each to its gRPC status.
 
     Refusal
-    ├── InvalidArgument    the request breaks a rule; the text names field, value and rule
-    ├── NotFound           the resource does not exist
-    ├── AlreadyExists      the name is taken
-    ├── Unsupported        the service knows this, the broker does not do it
-    ├── Exhausted          the disk is full
-    └── Unavailable        the log failed; the broker must be restarted
+    ├── InvalidArgument       the request breaks a rule; the text names field, value and rule
+    ├── OutOfRange            a number of it is beyond what there is
+    ├── NotFound              the resource does not exist
+    ├── AlreadyExists         the name is taken
+    ├── FailedPrecondition    the resource is in no state for it
+    ├── Aborted               it was changed by another request meanwhile
+    ├── Unauthenticated       nobody says who is asking
+    ├── PermissionDenied      who is asking may not
+    ├── Unsupported           the service knows this, the broker does not do it
+    ├── Exhausted             the disk is full
+    └── Unavailable           the log failed; the broker must be restarted
 
 ``CorruptLog`` and ``DataDirInUse`` are no answers to a client: they stop the broker from starting.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 __all__ = [
+    "Aborted",
     "AlreadyExists",
     "CorruptLog",
     "DataDirInUse",
+    "ErrorInfo",
     "Exhausted",
+    "FailedPrecondition",
     "InvalidArgument",
     "NotFound",
+    "OutOfRange",
+    "PermissionDenied",
     "Refusal",
+    "Unauthenticated",
     "Unavailable",
     "Unsupported",
 ]
 
 
+class ErrorInfo(NamedTuple):
+    """Why, for programs: a ``google.rpc.ErrorInfo`` in the details of the status."""
+
+    reason: str
+    metadata: dict[str, str]
+    domain: str = "pubsub.googleapis.com"
+
+
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the broker
     """A request is refused and nothing was changed."""
+
+    info: ErrorInfo | None = None
 
 
 class InvalidArgument(Refusal):
@@ -37,12 +60,32 @@ class InvalidArgument(Refusal):
         super().__init__(f"Invalid {field} ({value}): {rule}.")
 
 
+class OutOfRange(Refusal):
+    """A number of the request is beyond what there is."""
+
+
 class NotFound(Refusal):
     """The named resource does not exist."""
 
 
 class AlreadyExists(Refusal):
     """The name of the new resource is taken."""
+
+
+class FailedPrecondition(Refusal):
+    """The resource is in no state for what the request asks."""
+
+
+class Aborted(Refusal):
+    """The resource was changed by another request; read it again and repeat."""
+
+
+class Unauthenticated(Refusal):
+    """The request does not say who is asking, or can't prove it."""
+
+
+class PermissionDenied(Refusal):
+    """Who is asking has no permission."""
 
 
 class Unsupported(Refusal):

@@ -17,7 +17,7 @@ from connectors.broker.batches import Batches
 from connectors.broker.catalog import Catalog
 from connectors.broker.engine import Engine
 from connectors.broker.errors import InvalidArgument, NotFound, Unsupported
-from connectors.broker.statuses import status_of
+from connectors.broker.statuses import details_of, status_of
 from connectors.broker.stream import Stream
 
 __all__ = ["Router"]
@@ -154,7 +154,7 @@ def _answering(method: Unary) -> Callable[[bytes, Any], Awaitable[bytes]]:
 
 async def _abort(context: Any, error: Exception) -> Any:
     """End a call with the status of what has gone wrong."""
-    return await context.abort(*status_of(error))
+    return await context.abort(*status_of(error), details_of(error))
 
 
 def _typed(method: Callable[[Any], Awaitable[Any]], request_type: str) -> Unary:

@@ -3,36 +3,67 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import grpc
 
+from connectors.broker import schema
 from connectors.broker.errors import (
+    Aborted,
     AlreadyExists,
+    ErrorInfo,
     Exhausted,
+    FailedPrecondition,
     InvalidArgument,
     NotFound,
+    OutOfRange,
+    PermissionDenied,
     Refusal,
+    Unauthenticated,
     Unavailable,
     Unsupported,
 )
 
-__all__ = ["status_of"]
+__all__ = ["details_of", "status_of"]
 
 _log = logging.getLogger(__name__)
 
 _STATUS: dict[type[Refusal], grpc.StatusCode] = {
+    Aborted: grpc.StatusCode.ABORTED,
     AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
     InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
     NotFound: grpc.StatusCode.NOT_FOUND,
+    OutOfRange: grpc.StatusCode.OUT_OF_RANGE,
+    PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     Unsupported: grpc.StatusCode.UNIMPLEMENTED,
 }
+
+_DETAILS_KEY = "grpc-status-details-bin"
+"""Where gRPC clients look for a ``google.rpc.Status``."""
 
 
 def status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
     """Return status and text of a failed call; log what is no refusal and should not happen."""
     if isinstance(error, Refusal):
-        return _STATUS[type(error)], str(error)
+        kind = next(kind for kind in type(error).__mro__ if kind in _STATUS)
+        return _STATUS[kind], str(error)
     _log.error("a request has failed", exc_info=error)
     return grpc.StatusCode.INTERNAL, f"The broker has failed: {error!r}"
+
+
+def details_of(error: Exception) -> tuple[tuple[str, bytes], ...]:
+    """Return the trailing metadata that tells programs more about a refusal; empty if none."""
+    if not isinstance(error, Refusal) or error.info is None:
+        return ()
+    code, text = status_of(error)
+    status = schema.message("google.rpc.Status")(code=code.value[0], message=text)
+    status.details.add().Pack(_error_info(error.info))
+    return ((_DETAILS_KEY, status.SerializeToString()),)
+
+
+def _error_info(info: ErrorInfo) -> Any:
+    return schema.message("google.rpc.ErrorInfo")(**info._asdict())
