@@ -66,6 +66,7 @@ class Proto:
         try:
             message = self._class()
             if encoding == JSON:
+                _check_is_object(data)
                 json_format.Parse(data, message, max_recursion_depth=DEPTH_MAX)
             else:
                 message.ParseFromString(data)
@@ -84,6 +85,12 @@ class Proto:
         if not isinstance(earlier, Proto):
             raise Mismatch("the type of a schema can't change")
         _compare(_shape(earlier), _shape(self))
+
+
+def _check_is_object(data: bytes) -> None:
+    """Refuse other JSON, of which the parser lets an empty array pass."""
+    if not data.lstrip().startswith(b"{"):
+        raise json_format.ParseError("a JSON object is expected")
 
 
 def _shape(definition: Proto) -> DescriptorProto:
