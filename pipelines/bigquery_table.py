@@ -10,18 +10,13 @@ import pyarrow as pa
 
 from connectors import bigquery
 from connectors.bigquery.destination import Destination
-from connectors.bigquery.tables import Create
 from pipelines import checks, kinds
 from pipelines.params import Group, Kind, param
 from transforms.errors import ConfigError
-from transforms.field import Field, column, message
+from transforms.field import Field, message
 from transforms.message import MESSAGE_SCHEMA
 
 __all__ = ["BigQueryTable"]
-
-
-def _destination(text: str) -> Destination:
-    return Destination(text, "table")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -40,7 +35,7 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 def _partition(text: str) -> str:
-    Create(partition_by=text)
+    bigquery.Create(partition_by=text)
     return text
 
 
@@ -55,12 +50,16 @@ def _choice(name: str, choices: Iterable[str]) -> Kind:
     return Kind("|".join(known), parse)
 
 
-_TABLE = Kind("TABLE", _destination)
 _SEMANTICS = _choice("SEMANTICS", (each.value for each in bigquery.Semantics))
 _MISSING = _choice("IF_MISSING", ("refuse", "create"))
 _PARTS = Kind("PART[,PART]", _parts)
 _PARTITION = Kind("PARTITION", _partition)
 _NAMES = Kind("NAME[,NAME]", _names)
+
+_FLAGS = bigquery.Terms(
+    "--table", "--if_missing=create", "--partition_by", "--cluster_by", "--primary_key"
+)
+"""What errors of the connector call its arguments."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,7 @@ class BigQueryTable(Group):
     """A table, or a template of tables."""
 
     table: Destination = param(
-        _TABLE,
+        kinds.TABLE,
         "Table to write to, or a template of one: {COLUMN} and {attribute:NAME} stand for values "
         "of the row.",
         example="my-project.flights.departures or my-project.events.{attribute:kind}",
@@ -157,14 +156,8 @@ class BigQueryTable(Group):
         changes = (self.change_type, self.change_sequence)
         checks.require_columns("--table", self.table.fields, schema)
         checks.require_columns("--change_type", filter(None, changes), schema)
-        created = self.create()
-        if created is None:
+        if self.create() is None:
             self._require_no_making()
-        elif schema is not None:
-            fields = (
-                column(name) for name in created.columns() if name not in self.message_columns
-            )
-            checks.require_columns("--partition_by, --cluster_by, --primary_key", fields, schema)
         if schema is not None:
             self._require_no_clash(schema)
         self.write()
@@ -181,6 +174,8 @@ class BigQueryTable(Group):
             add={name: message(name) for name in self.message_columns},
             changes=changes,
             shards=self.shards,
+            rows=getattr(self, "schema", None),
+            terms=_FLAGS,
         )
 
     def create(self) -> bigquery.Create | None:

@@ -7,10 +7,11 @@ from connectors import bigquery
 """
 
 from connectors.bigquery.changes import Changes
+from connectors.bigquery.create import Create
 from connectors.bigquery.load import Load, Loaded
 from connectors.bigquery.load_job import LoadJob
 from connectors.bigquery.read import Read
-from connectors.bigquery.tables import Create
+from connectors.bigquery.terms import Terms
 from connectors.bigquery.write import Semantics, Write, Written
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Loaded",
     "Read",
     "Semantics",
+    "Terms",
     "Write",
     "Written",
 ]

@@ -16,7 +16,8 @@ from connectors.bigquery.default_stream import DefaultStream, Ticket
 from connectors.bigquery.forms import ArrowForm, Form, ProtoForm
 from connectors.bigquery.line import Line
 from connectors.bigquery.names import TableName
-from connectors.bigquery.prepare import Parcel, Plan, Preparer, sort_out
+from connectors.bigquery.plan import Plan
+from connectors.bigquery.prepare import Parcel, Preparer, sort_out
 from connectors.bigquery.rows import Fitted
 from connectors.bigquery.session import session
 from transforms.batch import Batch

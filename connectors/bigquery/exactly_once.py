@@ -20,7 +20,8 @@ from connectors.bigquery.limits import IN_FLIGHT_BYTES_MAX
 from connectors.bigquery.line import Line
 from connectors.bigquery.names import TableName
 from connectors.bigquery.offset_stream import OffsetStream, Place
-from connectors.bigquery.prepare import Parcel, Plan, Preparer, sort_out
+from connectors.bigquery.plan import Plan
+from connectors.bigquery.prepare import Parcel, Preparer, sort_out
 from connectors.bigquery.rows import TOO_LARGE, Fitted, parts
 from connectors.bigquery.session import session
 from transforms.batch import Batch

@@ -10,9 +10,9 @@ from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode
 from apache_beam.transforms.window import GlobalWindows
 
+from connectors.bigquery.create import Create
 from connectors.bigquery.load_job import Loader, LoadJob, loads
 from connectors.bigquery.names import TableName
-from connectors.bigquery.tables import Create
 from connectors.job import launch_id
 from connectors.records import LakeFile
 from connectors.run import Run

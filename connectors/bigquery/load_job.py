@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from google.api_core import exceptions
 
 from connectors import retry
+from connectors.bigquery.create import Create
 from connectors.bigquery.names import TableName
 from connectors.bigquery.session import OUTAGE
-from connectors.bigquery.tables import Create, configure
+from connectors.bigquery.tables import configure
 from connectors.clients import bigquery_endpoint, open_bigquery
 from connectors.store import is_remote
 from transforms.errors import PermanentError, TransientError

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from connectors.bigquery.casting import Faults
-from connectors.bigquery.changes import Changes
 from connectors.bigquery.destination import Destination
 from connectors.bigquery.names import TableName
+from connectors.bigquery.plan import Plan
 from connectors.bigquery.rows import Fitted, Shape
 from connectors.bigquery.session import Session
-from connectors.bigquery.tables import Create, schema_of
+from connectors.bigquery.tables import schema_of
 from transforms import metrics
 from transforms.batch import Batch
 from transforms.errors import ConfigError
 from transforms.failure import failures
-from transforms.field import Field
 from transforms.message import MESSAGE, MESSAGE_SCHEMA
-from transforms.project import project
 from transforms.rows import dead_letters
-from transforms.schema import BIGQUERY_TYPE
 
-__all__ = ["Parcel", "Plan", "Preparer", "Sorted", "sort_out"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be written where.
-
-    Args:
-        table: a table, or a template of ``Destination``.
-        add: columns to add, with the fields that they are made of.
-        changes: how to read rows as upserts and deletes; None for plain rows.
-        create: how to make a table that is missing; None to refuse it.
-        step: the name that dead letters carry.
-        rows_written: the metric that counts the rows.
-    """
-
-    table: str
-    add: Mapping[str, Field]
-    changes: Changes | None
-    create: Create | None
-    step: str
-    rows_written: metrics.Counter = metrics.ROWS_WRITTEN
+__all__ = ["Parcel", "Preparer", "Sorted", "sort_out"]
 
 
 class Sorted(NamedTuple):
@@ -119,9 +93,10 @@ class Preparer:
         Raises:
             ConfigError: the rows don't fit the table, or it is missing and can't be made.
         """
-        rows, faults = self._columns(parcel.batch)
-        table = parcel.table
-        schema = schema_of(self._session, table, self._plan.create, self._told(rows.schema))
+        table, plan = parcel.table, self._plan
+        rows, faults = plan.columns(parcel.batch)
+        told = plan.told(rows.schema)
+        schema = schema_of(self._session, table, plan.create, told, plan.terms)
         try:
             shape = self._shape(rows.schema, table, schema)
         except ConfigError:
@@ -135,26 +110,6 @@ class Preparer:
             return fitted
         kept = np.flatnonzero(~np.isin(fitted.origin, list(faults)))
         return Fitted(fitted.rows.take(pa.array(kept)), fitted.origin[kept], fitted.faults | faults)
-
-    def _columns(self, batch: Batch) -> tuple[Batch, Faults]:
-        """Return what is to be written: no message, the added columns, those of changes."""
-        plan = self._plan
-        gone = [MESSAGE] if MESSAGE in batch.schema.names else []
-        rows = project(batch, drop=gone, add=plan.add)
-        if plan.changes is None:
-            return rows, {}
-        marked = plan.changes.mark(batch, rows)
-        return marked.batch, marked.faults
-
-    def _told(self, rows: pa.Schema) -> pa.Schema:
-        """Say of added maps that a new table shall have them as JSON, as BigQuery does it."""
-        fields = [
-            field.with_metadata({BIGQUERY_TYPE: "JSON"})
-            if field.name in self._plan.add and pa.types.is_map(field.type)
-            else field
-            for field in rows
-        ]
-        return pa.schema(fields)
 
     def _shape(self, given: pa.Schema, table: TableName, schema: pa.Schema) -> Shape:
         # A schema is read anew only when the table has changed: the same one is the same object.

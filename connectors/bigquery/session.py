@@ -68,8 +68,9 @@ class Session:
 
     def subject(self, table: TableName) -> retry.Subject:
         """Return what a call about a table is about, for the text of its errors."""
+        name = f"{table.project}:{table.dataset}.{table.table}"
         return retry.Subject(
-            "table", str(table), "Create it first, or let Write create it: create=Create()",
+            "table", str(table), f"Create it: bq mk --table {name} COLUMNS",
             self.endpoint.advice, "roles/bigquery.dataEditor", "BIGQUERY_STORAGE_EMULATOR_HOST",
         )  # fmt: skip
 

@@ -1,10 +1,8 @@
-"""Tables that are made on request: with which columns, partitions and end."""
+"""Tables at the server: their columns, and how they are made on request."""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,70 +11,26 @@ from google.api_core import exceptions
 
 from connectors import retry
 from connectors.bigquery.changes import CHANGE_SEQUENCE_NUMBER, CHANGE_TYPE
+from connectors.bigquery.create import Create, require_layout
 from connectors.bigquery.names import TableName
-from connectors.bigquery.session import OUTAGE, Session
+from connectors.bigquery.session import AT_START, OUTAGE, Session
 from connectors.bigquery.table_types import rest_fields
+from connectors.bigquery.terms import Terms
 from connectors.clients import Endpoint, bigquery_endpoint, open_bigquery
 from transforms.errors import ConfigError
 from transforms.schema import from_bigquery
 
-__all__ = ["Create", "configure", "schema_of"]
+__all__ = ["configure", "known_schema", "new_columns", "require_dataset", "schema_of"]
 
 CALL_S = 60.0
-_GRANULARITIES = ("hour", "day", "month", "year")
-_PARTITION = re.compile(r"(?P<granularity>[a-z]+)\((?P<column>\w*)\)")
-CLUSTERING_MAX = 4
-"""https://cloud.google.com/bigquery/docs/clustered-tables#limitations."""
-
-
-@dataclass(frozen=True)
-class Create:
-    """Make a table that does not exist, with the columns of the first rows that go to it.
-
-    Guarantees: several workers may do it at the same time; a table that is there stays as it is.
-
-    Args:
-        partition_by: ``hour``, ``day``, ``month`` or ``year(COLUMN)`` of a time; with empty
-            parentheses by the time of arrival. None for no partitions.
-        partition_expiration_s: how long a partition is kept.
-        cluster_by: up to four columns.
-        expiration_s: how long the table is kept, from its creation on.
-        primary_key: columns that tell rows apart: needed for ``Changes``, not enforced.
-        schema: the columns, if those of the first rows are not to be followed.
-
-    Raises:
-        ConfigError: one of these is against BigQuery's rules.
-    """
-
-    partition_by: str | None = None
-    partition_expiration_s: float | None = None
-    cluster_by: tuple[str, ...] = ()
-    expiration_s: float | None = None
-    primary_key: tuple[str, ...] = ()
-    schema: pa.Schema | None = None
-
-    def __post_init__(self) -> None:
-        if self.partition_by is not None:
-            _partition(self.partition_by)
-        elif self.partition_expiration_s is not None:
-            raise ConfigError(
-                "partition_expiration", self.partition_expiration_s,
-                "needs a table with partitions", "Give partition_by too",
-            )  # fmt: skip
-        if len(self.cluster_by) > CLUSTERING_MAX:
-            raise ConfigError(
-                "cluster_by", ",".join(self.cluster_by), f"may have {CLUSTERING_MAX} columns",
-                "Leave the others out",
-            )  # fmt: skip
-
-    def columns(self) -> tuple[str, ...]:
-        """Return every column that must be there."""
-        column = _partition(self.partition_by)[1] if self.partition_by is not None else ""
-        return (*((column,) if column else ()), *self.cluster_by, *self.primary_key)
 
 
 def schema_of(
-    session: Session, table: TableName, create: Create | None, rows: pa.Schema
+    session: Session,
+    table: TableName,
+    create: Create | None,
+    rows: pa.Schema,
+    terms: Terms | None = None,
 ) -> pa.Schema:
     """Return the schema of a table, which is made if it is missing and ``create`` is given.
 
@@ -85,30 +39,80 @@ def schema_of(
         table: that is written to.
         create: how it is made; None if it must be there.
         rows: schema of the rows that are to be written.
+        terms: what errors call the arguments.
 
     Raises:
         ConfigError: the table, or its dataset, is missing, or can't be made of these columns.
     """
-    try:
-        return session.schema(table)
-    except ConfigError as error:
-        if create is None or not isinstance(error.__cause__, Exception):
-            raise
-        if retry.status(error.__cause__) is not retry.NOT_FOUND:
-            raise
-    _make(session, table, create, create.schema or _without_changes(rows))
+    terms = terms or Terms()
+    known = known_schema(session, table, create, terms)
+    if known is not None:
+        return known
+    if create is not None:  # as else it had to be there
+        _make(session, table, create, new_columns(create, rows, terms))
     return session.schema(table)
 
 
-def _make(session: Session, table: TableName, create: Create, rows: pa.Schema) -> None:
+def known_schema(
+    session: Session,
+    table: TableName,
+    create: Create | None,
+    terms: Terms,
+    outage: retry.Backoff = OUTAGE,
+) -> pa.Schema | None:
+    """Return the schema of a table, None if it is missing and is to be made.
+
+    Raises:
+        ConfigError: it is missing, and must be there.
+    """
+    try:
+        return session.schema(table, outage)
+    except ConfigError as error:
+        if retry.status(error.__cause__) is not retry.NOT_FOUND:
+            raise
+        if create is None:
+            raise ConfigError(
+                terms.table, str(table), error.rule,
+                f"Create it first, or let it be made: {terms.create}",
+            ) from error.__cause__  # fmt: skip
+    return None
+
+
+def new_columns(create: Create, rows: pa.Schema, terms: Terms) -> list[dict[str, Any]]:
+    """Return the columns of a table that is to be made, in the JSON form of the REST API.
+
+    Raises:
+        ConfigError: BigQuery has no such columns, or they can't be partitioned by and so on.
+    """
+    fields = rest_fields(create.schema or _without_changes(rows))
+    require_layout(create, fields, terms)
+    return fields
+
+
+def require_dataset(table: TableName) -> None:
+    """Look the dataset of a table up, before anything is started.
+
+    Raises:
+        ConfigError: there is none of this name, or access is denied.
+        TransientError: nobody answers.
+    """
     endpoint = bigquery_endpoint()
-    client = _client(endpoint, table.project)
-    fields = rest_fields(rows)
-    subject = retry.Subject(
+    client, name = _client(endpoint, table.project), f"{table.project}.{table.dataset}"
+    subject = _subject(endpoint, table)
+    retry.call(lambda: client.get_dataset(name, retry=None, timeout=CALL_S), subject, AT_START)
+
+
+def _subject(endpoint: Endpoint, table: TableName) -> retry.Subject:
+    return retry.Subject(
         "dataset", f"{table.project}.{table.dataset}",
         f"Create it: bq mk {table.project}:{table.dataset}",
         endpoint.advice, "roles/bigquery.dataEditor", "BIGQUERY_EMULATOR_HOST",
     )  # fmt: skip
+
+
+def _make(session: Session, table: TableName, create: Create, fields: list[dict[str, Any]]) -> None:
+    endpoint = bigquery_endpoint()
+    client = _client(endpoint, table.project)
     definition = _definition(table, create, fields)
 
     def make() -> bool:
@@ -118,7 +122,7 @@ def _make(session: Session, table: TableName, create: Create, rows: pa.Schema) -
             return False
         return True
 
-    if retry.call(make, subject, OUTAGE):
+    if retry.call(make, _subject(endpoint, table), OUTAGE):
         session.made(table, from_bigquery(fields))
 
 
@@ -151,8 +155,8 @@ def configure(made: Any, create: Create) -> None:
     """Set partitions and clustering of a table, or of the configuration of a load job."""
     from google.cloud import bigquery  # noqa: PLC0415 - as above
 
-    if create.partition_by is not None:
-        granularity, column = _partition(create.partition_by)
+    if create.partition is not None:
+        granularity, column = create.partition
         made.time_partitioning = bigquery.TimePartitioning(
             type_=granularity.upper(),
             field=column or None,
@@ -160,16 +164,6 @@ def configure(made: Any, create: Create) -> None:
         )
     if create.cluster_by:
         made.clustering_fields = list(create.cluster_by)
-
-
-def _partition(text: str) -> tuple[str, str]:
-    match = _PARTITION.fullmatch(text)
-    if match is None or match["granularity"] not in _GRANULARITIES:
-        raise ConfigError(
-            "partition_by", text, "must be hour, day, month or year of a column",
-            "Write for example day(departure), or day() for the time of arrival",
-        )  # fmt: skip
-    return match["granularity"], match["column"]
 
 
 def _millis(seconds: float | None) -> int | None:

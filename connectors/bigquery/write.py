@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.trigger import AccumulationMode
@@ -15,12 +16,13 @@ from apache_beam.transforms.window import GlobalWindows, TimestampCombiner
 
 from connectors.bigquery.at_least_once import AppendBatches
 from connectors.bigquery.changes import Changes
+from connectors.bigquery.create import Create
 from connectors.bigquery.destination import Destination
 from connectors.bigquery.exactly_once import AppendOnce, Flush, Key, Route
 from connectors.bigquery.limits import STREAMS_MAX
-from connectors.bigquery.prepare import Plan
-from connectors.bigquery.session import AT_START, session
-from connectors.bigquery.tables import Create
+from connectors.bigquery.plan import Plan
+from connectors.bigquery.start import require_columns, require_table
+from connectors.bigquery.terms import Terms
 from connectors.run import Run
 from transforms.batch import Batch
 from transforms.errors import ConfigError
@@ -91,9 +93,14 @@ class Write(beam.PTransform):
         streams_max: tables to which a worker's thread has rows under way at a time.
         step: the name that dead letters carry.
         rows_written: the metric that counts the rows.
+        rows: their schema, without the message that they come from, if it is known: then a table
+            that has no place for a column, or can't be made with it, is refused before anything
+            is read. Without it that is found out when rows come.
+        terms: what errors call the arguments, if they are given by other names.
 
     Raises:
-        ConfigError: an argument is against the rules, or (but on Dataflow) the table is missing.
+        ConfigError: an argument is against the rules, or (but on Dataflow) the table or its dataset
+            is missing, or takes no ``rows``.
         TransientError: nobody answers.
     """
 
@@ -110,9 +117,11 @@ class Write(beam.PTransform):
         streams_max: int = STREAMS_MAX,
         step: str = "bigquery.Write",
         rows_written: Counter = ROWS_WRITTEN,
+        rows: pa.Schema | None = None,
+        terms: Terms | None = None,
     ) -> None:
         super().__init__()
-        self._destination = Destination(table)
+        Destination(table)
         if changes is not None and semantics is Semantics.EXACTLY_ONCE:
             raise ConfigError(
                 "semantics", semantics.value, "can't be used for upserts and deletes",
@@ -122,7 +131,10 @@ class Write(beam.PTransform):
             if number < 1:
                 raise ConfigError(name, number, "must be at least 1", "Leave it out")
         self._semantics = semantics
-        self._plan = Plan(table, dict(add), changes, create, step, rows_written)
+        self._plan = Plan(table, dict(add), changes, create, step, rows_written, terms or Terms())
+        self._rows = rows
+        if rows is not None:
+            require_columns(self._plan, rows)
         self._shards = shards
         self._trigger = every(every_s)
         self._streams_max = streams_max
@@ -140,11 +152,9 @@ class Write(beam.PTransform):
         return Written(outputs.ok, outputs.dead)
 
     def _require_table(self, pipeline: beam.Pipeline) -> None:
-        """Fail before the start if the table is missing, where this machine can see it."""
-        table = self._destination.table
-        on_dataflow = isinstance(pipeline.runner, DataflowRunner)
-        if table is not None and self._plan.create is None and not on_dataflow:
-            session().schema(table, AT_START)
+        """Fail before the start if the table can't be written, where this machine can see it."""
+        if not isinstance(pipeline.runner, DataflowRunner):
+            require_table(self._plan, self._rows)
 
     def _once(self, batches: beam.PCollection[Batch]) -> Written:
         windowing = batches.windowing

@@ -216,21 +216,40 @@ def test_exactly_once_names_bad_rows(
 
 BAD_FLAGS = {
     "table": ({"table": "clicks"}, [], ["--table='clicks'", "PROJECT.DATASET.TABLE"]),
-    "template": ({"table": "test-project.clicks.{gone}"}, [], ["column:gone", "--schema"]),
+    "template": ({"table": "test-project.clicks.{gone}"}, [], ["gone", "--schema"]),
     "brace": ({"table": PROJECT + ".clicks.{kind"}, [], ["--table=", "brace"]),
     "semantics": ({}, ["--semantics=twice"], ["--semantics='twice'", "exactly_once"]),
     "bounded": ({}, ["--semantics=exactly_once"], ["--semantics='exactly_once'", "--state_dir"]),
-    "missing": ({"if_missing": "refuse"}, [], ["test-project.clicks.events", "does not exist"]),
-    "dataset": ({"table": f"{PROJECT}.gone.events"}, [], []),
+    "missing": (
+        {"if_missing": "refuse"}, [],
+        ["--table='test-project.clicks.events'", "does not exist", "--if_missing=create"],
+    ),
+    "dataset": (
+        {"table": f"{PROJECT}.gone.events"}, [],
+        ["dataset='test-project.gone'", "does not exist", "bq mk test-project:gone"],
+    ),
+    "no dataset, no table": (
+        {"table": f"{PROJECT}.gone.events", "if_missing": "refuse"}, [],
+        ["--table='test-project.gone.events'", "does not exist"],
+    ),
     "partition": ({}, ["--partition_by=week(at)"], ["--partition_by='week(at)'", "month"]),
-    "no column": ({}, ["--cluster_by=gone"], ["--cluster_by", "column:gone"]),
+    "no partition": (
+        {}, ["--partition_by=day(gone)"],
+        ["--partition_by='day(gone)'", "no column of the rows", "Use one of id, at, n"],
+    ),
+    "partition of text": (
+        {}, ["--partition_by=day(kind)"], ["--partition_by='day(kind)'", "STRING", "TIMESTAMP"],
+    ),
+    "no column": ({}, ["--cluster_by=id,gone"], ["--cluster_by='id,gone'", "names gone"]),
+    "repeated": ({}, ["--cluster_by=tags"], ["--cluster_by='tags'", "REPEATED"]),
+    "no key": ({}, ["--primary_key=gone"], ["--primary_key='gone'", "Use one of"]),
     "unused": ({"if_missing": "refuse"}, ["--cluster_by=n"], ["--cluster_by", "--if_missing"]),
     "part": ({}, ["--message_columns=body"], ["--message_columns='body'", "message_id"]),
     "changes": ({}, ["--change_type=kind", "--semantics=exactly_once"], ["upserts"]),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name in BAD_FLAGS if name != "dataset"])
+@pytest.mark.parametrize("name", BAD_FLAGS)
 def test_bad_flag_is_refused_before_anything_starts(
     broker: Broker, server: Server, name: str, flags: dict[str, str],
     capsys: pytest.CaptureFixture[str],
@@ -244,13 +263,23 @@ def test_bad_flag_is_refused_before_anything_starts(
     assert all(word in text for word in words), text
 
 
-def test_missing_dataset_is_named(
-    broker: Broker, server: Server, flags: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A table can be made, a dataset can't: the error says how to."""
-    publish([click(1)])
-    assert run(flags | {"table": f"{PROJECT}.gone.events"}) == 2
-    assert "bq mk test-project:gone" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("kind", "more", "words"),
+    [
+        ("STRING", [], "n (int64) can't be written to a column that is sent as string"),
+        ("INTEGER", ["--message_columns=message_id"], "message_id (string) is no column of the"),
+    ],
+)
+@pytest.mark.usefixtures("broker", "server")
+def test_table_that_can_not_take_the_rows_is_refused_before_anything_starts(
+    flags: dict[str, str], kind: str, more: list[str], words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Even without a message: the flag, the table, the column and its type are named."""
+    make_table(n={"type": kind})
+    assert run(flags, *more) == 2
+    text = capsys.readouterr().err
+    assert text.startswith(f"error: --table='{flags['table']}': can't take the rows: {words}")
 
 
 def test_unreachable_server_is_named(

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from connectors.bigquery.changes import Changes
-from connectors.bigquery.prepare import Plan, Preparer, sort_out
+from connectors.bigquery.plan import Plan
+from connectors.bigquery.prepare import Preparer, sort_out
 from connectors.bigquery.session import Session
 from tests.conftest import message_batch
 from tests.fake_bigquery import TABLE, FakeTable

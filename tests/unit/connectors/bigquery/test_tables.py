@@ -10,9 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from connectors.bigquery.create import Create
 from connectors.bigquery.names import TableName
 from connectors.bigquery.session import Session, session
-from connectors.bigquery.tables import Create, schema_of
+from connectors.bigquery.tables import schema_of
+from connectors.bigquery.terms import Terms
 from connectors.bigquery_local import Server
 from connectors.clients import bigquery_endpoint, open_bigquery
 from transforms.errors import ConfigError
@@ -73,6 +75,15 @@ def test_missing_table_is_refused_without_create(opened: Session) -> None:
     """The error says how to get one."""
     with pytest.raises(ConfigError, match=r"data\.made.*does not exist.*create=Create"):
         schema_of(opened, NAME, None, ROWS)
+    flags = Terms("--table", "--if_missing=create")
+    with pytest.raises(ConfigError, match=r"^--table=.*data\.made.*--if_missing=create"):
+        schema_of(opened, NAME, None, ROWS, flags)
+
+
+def test_layout_is_checked_before_a_table_is_made(opened: Session) -> None:
+    """The words are ours, and name the argument."""
+    with pytest.raises(ConfigError, match=r"^cluster_by='gone'"):
+        schema_of(opened, NAME, Create(cluster_by=("gone",)), ROWS)
 
 
 def test_missing_dataset_is_an_error(opened: Session) -> None:
@@ -96,21 +107,3 @@ def test_every_choice_is_kept(opened: Session) -> None:
     assert table.clustering_fields == ["id"]
     left_s = (table.expires - before).total_seconds()
     assert 86_390 < left_s < 86_460
-
-
-@pytest.mark.parametrize(
-    "choice",
-    [{"partition_by": "week(at)"}, {"partition_by": "day"}, {"partition_expiration_s": 1.0},
-     {"cluster_by": ("a", "b", "c", "d", "e")}],
-)  # fmt: skip
-def test_choice_against_the_rules_is_refused(choice: dict[str, object]) -> None:
-    """Before anything is asked of the server."""
-    with pytest.raises(ConfigError):
-        Create(**choice)  # type: ignore[arg-type]
-
-
-def test_columns_that_must_be_there() -> None:
-    """Whoever checks a command line knows which columns a table needs."""
-    create = Create(partition_by="day(at)", cluster_by=("a",), primary_key=("id",))
-    assert create.columns() == ("at", "a", "id")
-    assert Create(partition_by="day()").columns() == ()
