@@ -27,6 +27,7 @@ from transforms.windows import parse_windows
 
 __all__ = [
     "ATTRIBUTE",
+    "CATALOG",
     "CONDITION",
     "COUNT",
     "DEAD_LETTER",
@@ -44,6 +45,7 @@ __all__ = [
     "SUBSCRIPTION",
     "SWITCH",
     "TABLE",
+    "TABLE_FORMAT",
     "TEXTS",
     "TIME",
     "TOPIC",
@@ -110,6 +112,14 @@ def _route(text: str) -> str | Route:
     return text
 
 
+def _table_format(text: str) -> str:
+    if text not in ("parquet", "delta", "iceberg"):
+        raise ConfigError(
+            "format", text, "must be parquet, delta or iceberg", "Write for example delta"
+        )
+    return text
+
+
 def _missing(text: str) -> Missing:
     if text not in ("stop", "dead"):
         raise ConfigError("choice", text, "must be stop or dead", "Write stop or dead")
@@ -170,6 +180,8 @@ CONDITION = Kind("CONDITION", Condition)
 MEASURES = Kind("MEASURES", parse_measures)
 MISSING = Kind("stop|dead", _missing)
 ROUTE = Kind("TOPIC", _route)
+TABLE_FORMAT = Kind("FORMAT", _table_format)
+CATALOG = Kind("NAME", str)
 SWITCH = Kind("[true|false]", _switch, implied="true")
 TABLE = Kind("TABLE", Destination)
 TEXTS = Kind("NAME[,NAME]", _texts)

@@ -36,6 +36,12 @@ class LakeFolder(Group):
         group="Lake",
     )
 
-    def write(self) -> lake.Write:
-        """Return the step that writes."""
-        return lake.Write(self.output, partition_by=self.partition_by, shards=self.shards)
+    def write(self, table: lake.Delta | lake.Iceberg | None = None) -> lake.Write:
+        """Return the step that writes.
+
+        Args:
+            table: what the files are a table of, as of ``LakeTable``; None for plain files.
+        """
+        return lake.Write(
+            self.output, partition_by=self.partition_by, shards=self.shards, table=table
+        )

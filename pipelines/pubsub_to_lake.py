@@ -1,4 +1,4 @@
-r"""Read JSON messages from Pub/Sub and keep each of them once in a Parquet lake.
+r"""Read JSON messages from Pub/Sub and keep each of them once in a Parquet lake or table.
 
 Payloads become typed columns, rows are windowed by event time, repeated events are dropped, and
 each window is written to Parquet files in Hive-style folders. What can't be parsed or has no
@@ -12,6 +12,14 @@ On the DirectRunner the pipeline drains the backlog of the subscription, commits
 killed before that, it has lost and repeated nothing. With --runner=local --state_dir=FOLDER it goes
 on until it is stopped: windows are written as event time passes them, and after Ctrl-C, SIGTERM or
 kill -9 the same command goes on where it was. All options of Beam can be given too.
+
+With --table_format the files are a table of Delta Lake or Apache Iceberg, made if it is missing;
+each commit to it is made once. This needs pip install 'headrace[delta]' or 'headrace[iceberg]':
+
+    python -m pipelines.pubsub_to_lake --runner=local --state_dir=./state \
+        --subscription=projects/demo/subscriptions/flights --schema=pipelines/demo/flights.json \
+        --event_time=departure --dedup_by=event_id --dead_letter=./dead_letters \
+        --output=./lake --table_format=delta --partition_by='date(departure)' --commit_every=1m
 """
 
 from __future__ import annotations
@@ -23,6 +31,7 @@ import apache_beam as beam
 from pipelines import checks, launch
 from pipelines.dead_letters import DeadLetters
 from pipelines.lake_folder import LakeFolder
+from pipelines.lake_table import LakeTable
 from pipelines.rows import Deduplication, EventTime, Payload, Windowed
 from pipelines.source import Source
 from transforms.dedup import Deduplicate
@@ -34,7 +43,9 @@ __all__ = ["Params", "build"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params(Source, Payload, EventTime, Deduplication, Windowed, LakeFolder, DeadLetters):
+class Params(
+    Source, Payload, EventTime, Deduplication, Windowed, LakeFolder, LakeTable, DeadLetters
+):
     """Parameters of the pipeline; see ``--help``."""
 
     def check(self) -> None:
@@ -59,7 +70,7 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
         | "Deduplicate" >> Deduplicate(keys, params.dedup_horizon, shards=params.shards)
         | "Rows" >> Project(drop=list(params.keys))
     )
-    rows | "Write" >> params.write()
+    rows | "Write" >> params.write(params.table(params.schema))
     params.keep("pubsub_to_lake", [parsed.dead, windowed.dead])
 
 

@@ -22,6 +22,7 @@ from connectors.objects import store_of
 from connectors.records import LakeFile
 from connectors.run import Run
 from connectors.store import Found, write_error
+from connectors.tables.detect import refuse_table
 from connectors.transaction import MANIFEST, REMOVED, encode_manifest
 from transforms.batch import Batch
 from transforms.errors import ConfigError, PermanentError
@@ -32,6 +33,10 @@ __all__ = ["Compact", "Group", "Merged", "files_of", "plan"]
 FILE_BYTES = 128 << 20
 AGE_S = 3_600.0
 _READ_ROWS = 65_536
+_REWRITE = {
+    "delta": "Use OPTIMIZE, or in Python deltalake.DeltaTable(PATH).optimize.compact()",
+    "iceberg": "Use the procedure rewrite_data_files of Spark or Trino, or that of your catalog",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -68,7 +73,8 @@ class Compact(beam.PTransform):
         files: how the new files are written.
 
     Raises:
-        ConfigError: there is no run, for the runner is none that works in this process.
+        ConfigError: there is no run, for the runner is none that works in this process; or the
+            folder is a table of Delta Lake or Iceberg, which have means of their own.
     """
 
     path: str
@@ -88,6 +94,7 @@ class Compact(beam.PTransform):
                 "Leave --runner out",
             )  # fmt: skip
         folder = run.add_lake(self.path)
+        refuse_table(self.path, "whose log names each file: they are its own to rewrite", _REWRITE)
         plans = beam.ParDo(_Plan(self)).with_output_types(Group)
         merge = beam.ParDo(_Merge(self, folder)).with_output_types(Merged)
         listing = beam.ParDo(_List(self.path, folder)).with_output_types(LakeFile)

@@ -15,6 +15,7 @@ from connectors.job import launch_id
 from connectors.lake.partition import Partition, split
 from connectors.ledger import Ledger
 from connectors.run import Run
+from connectors.tables.detect import refuse_table
 from connectors.tables.fitting import fit
 from connectors.tables.options import Delta, Iceberg
 from connectors.tables.prepare import Target
@@ -24,6 +25,11 @@ from transforms.batch import Batch
 from transforms.metrics import ROWS_WRITTEN, Counter
 
 __all__ = ["HiveFolders", "TableFolders", "Write", "Written"]
+
+_AS_TABLE = {
+    kind: f"Write to it as a table (table=lake.{kind.capitalize()}(), --table_format={kind})"
+    for kind in ("delta", "iceberg")
+}
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,11 @@ class Write(WriteFiles):
     def expand(self, batches: beam.PCollection) -> Written:
         """Wire it: as plain files, and without a run, which commits as a whole, their commits."""
         if self._table is None or self._option is None:
-            return super().expand(batches)
+            written = super().expand(batches)
+            if not isinstance(batches.pipeline.runner, DataflowRunner):
+                rule = "of which files beside its log would be no part"
+                refuse_table(self._path, rule, _AS_TABLE)
+            return written
         target = Target(self._table)
         target.open()  # its package is there
         in_run = Run.of(batches.pipeline) is not None

@@ -18,7 +18,7 @@ from connectors.records import LakeFile
 from connectors.retry import Backoff
 from connectors.store import is_remote
 from connectors.tables.errors import ConflictError
-from connectors.tables.files import data_files, digest
+from connectors.tables.files import DataFile, data_files, digest
 from connectors.tables.table import Table
 from transforms.errors import PermanentError, TransientError
 
@@ -51,22 +51,25 @@ def commit_files(table: Table, app: str, version: int, files: Sequence[LakeFile]
     told = digest(files)
     found = data_files(files)
     for attempt in range(TRIES_MAX):
-        table.refresh()
-        if table.version(app) >= version:
-            _require_same(table, app, version, told)
-            return False
         try:
-            table.append(app, version, found, told)
-        except ConflictError as error:
+            return _commit(table, app, version, found, told)
+        except ConflictError as error:  # noqa: PERF203 (it is what the loop is for)
             _log.info("commit %d of %s is tried again: %s", version, app, error)
             time.sleep(_BACKOFF.delay_s(attempt, random.random()))  # noqa: S311 (no secret)
-        else:
-            _sync(table)
-            return True
     raise TransientError(
         f"commit {version} of {app} was overtaken by other commits to the table {TRIES_MAX} times. "
         "Let fewer writers commit, or each of them less often (commit_s)"
     )
+
+
+def _commit(table: Table, app: str, version: int, files: Sequence[DataFile], told: str) -> bool:
+    table.refresh()
+    if table.version(app) >= version:
+        _require_same(table, app, version, told)
+        return False
+    table.append(app, version, files, told)
+    _sync(table)
+    return True
 
 
 def _require_same(table: Table, app: str, version: int, told: str) -> None:

@@ -13,8 +13,10 @@ from transforms.errors import HeadraceError, PermanentError, TransientError
 __all__ = ["ConflictError", "explained"]
 
 _FULL = re.compile(r"No space left|Disk quota exceeded|disk is full", re.IGNORECASE)
+_RACE = re.compile(r"database is locked|already exists|UNIQUE constraint failed")
+"""What SQLite says to whoever is second; it has no class of its own."""
 _MAY_PASS = re.compile(
-    r"database is locked|timed? ?out|connection|temporar|unavailable|Too Many Requests|50[0234]",
+    r"timed? ?out|connection|temporar|unavailable|Too Many Requests|50[0234]",
     re.IGNORECASE,
 )
 
@@ -51,6 +53,8 @@ def explained(
 def _ours(place: str, error: Exception) -> HeadraceError:
     if _FULL.search(str(error)) or (isinstance(error, OSError) and is_full(error)):
         return write_error(OSError(errno.ENOSPC, "No space left on device"), place)
+    if _RACE.search(str(error)):
+        return ConflictError(f"{place}: {error}")
     said = next(iter(str(error).splitlines()), repr(error))
     text = f"can't commit to the table {place}: {said}"
     passes = isinstance(error, ConnectionError | TimeoutError) or _MAY_PASS.search(str(error))

@@ -128,21 +128,16 @@ class IcebergTable:
         schema = storable(rows, times=True, bytes_min=_INT_BYTES)
         namespace = self._spec.name.rpartition(".")[0]
         with self._explained():
-            try:
-                self._opened.create_namespace_if_not_exists(namespace)
-                with (
-                    self._opened.create_table_transaction(
-                        self._spec.name, schema, location=location(self._spec.root),
-                        properties=_PROPERTIES,
-                    ) as transaction,
-                    transaction.update_spec() as parts,
-                ):  # fmt: skip
-                    for level in self._spec.levels:
-                        parts.add_field(level.column, _TRANSFORMS[level.unit](), _name(level, rows))
-            except _CONFLICTS:
-                # Another process has made it, or nobody knows: whoever asks looks next.
-                if not self.refresh():
-                    raise
+            self._opened.create_namespace_if_not_exists(namespace)
+            with (
+                self._opened.create_table_transaction(
+                    self._spec.name, schema, location=location(self._spec.root),
+                    properties=_PROPERTIES,
+                ) as transaction,
+                transaction.update_spec() as parts,
+            ):  # fmt: skip
+                for level in self._spec.levels:
+                    parts.add_field(level.column, _TRANSFORMS[level.unit](), _name(level, rows))
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         """Add nullable columns.

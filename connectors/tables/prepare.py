@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import time
+
 import pyarrow as pa
 
 from connectors.objects import store_of
+from connectors.retry import Backoff
 from connectors.tables.errors import ConflictError
 from connectors.tables.fitting import check, missing
 from connectors.tables.spec import TableSpec
@@ -13,7 +17,8 @@ from transforms.errors import ConfigError, TransientError
 
 __all__ = ["Target", "prepared"]
 
-TRIES_MAX = 8
+TRIES_MAX = 10
+_BACKOFF = Backoff(first_s=0.05, limit_s=2.0)
 
 
 def prepared(table: Table, spec: TableSpec, rows: pa.Schema) -> pa.Schema:
@@ -25,22 +30,29 @@ def prepared(table: Table, spec: TableSpec, rows: pa.Schema) -> pa.Schema:
         TransientError: other processes change the table again and again.
     """
     _require_levels(spec, rows)
-    for _ in range(TRIES_MAX):
+    for attempt in range(TRIES_MAX):
+        columns = _unless_overtaken(table, spec, rows)
+        if columns is not None:
+            return columns
+        time.sleep(_BACKOFF.delay_s(attempt, random.random()))  # noqa: S311 (no secret)
+    raise TransientError(f"the table {spec.root} is changed by others again and again")
+
+
+def _unless_overtaken(table: Table, spec: TableSpec, rows: pa.Schema) -> pa.Schema | None:
+    try:
         if not table.refresh():
             _refuse_strangers(spec)
             table.create(rows)
-            continue
+            table.refresh()
         table.check_layout()
-        columns = table.schema()
-        check(rows, columns, spec.root, add_columns=spec.add_columns)
-        new = missing(rows, columns)
-        if not new:
-            return columns
-        try:
+        check(rows, table.schema(), spec.root, add_columns=spec.add_columns)
+        new = missing(rows, table.schema())
+        if new:
             table.add_columns(new)
-        except ConflictError:
-            continue  # perhaps by the same columns
-    raise TransientError(f"the table {spec.root} is changed by others again and again")
+            table.refresh()
+    except ConflictError:
+        return None  # others have done something to the table, perhaps the same
+    return table.schema()
 
 
 def _require_levels(spec: TableSpec, rows: pa.Schema) -> None:

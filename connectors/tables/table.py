@@ -31,7 +31,7 @@ class Table(Protocol):
         """Refuse a table that is partitioned in another way, or whose rules files could break."""
 
     def create(self, rows: pa.Schema) -> None:
-        """Make the table, unless another process is quicker."""
+        """Make the table; ``ConflictError`` if another process may have been quicker."""
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         """Add nullable columns."""

@@ -1,0 +1,92 @@
+"""What pipelines take that make a table of a lake's files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from connectors import lake
+from pipelines import kinds
+from pipelines.params import Group, param
+from transforms.errors import ConfigError
+
+__all__ = ["LakeTable"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LakeTable(Group):
+    """The format of the lake, and what it needs."""
+
+    table_format: str = param(
+        kinds.TABLE_FORMAT,
+        "What the lake is: parquet for plain files, or a table of delta (Delta Lake) or iceberg "
+        "(Apache Iceberg), whose log tells which files are in it.",
+        default="parquet",
+        group="Lake",
+    )
+    commit_every: float = param(
+        kinds.DURATION,
+        "How often complete files are added to the table, on a runner without end. Each time is a "
+        "version of it.",
+        default="10s",
+        group="Lake",
+    )
+    add_columns: bool = param(
+        kinds.SWITCH,
+        "Add columns of --schema that the table lacks; else they are refused.",
+        default="false",
+        group="Lake",
+    )
+    catalog: str | None = param(
+        kinds.CATALOG,
+        "Of an Iceberg table: a catalog of pyiceberg's configuration, or properties of one; by "
+        "default a SQLite file in --output. Secrets belong into the configuration.",
+        example="my-catalog or type=rest,uri=https://host",
+        required=False,
+        group="Lake",
+    )
+    iceberg_table: str | None = param(
+        kinds.CATALOG,
+        "Name of an Iceberg table in its catalog; by default default.FOLDER.",
+        example="flights.departures",
+        required=False,
+        group="Lake",
+    )
+
+    def check(self) -> None:
+        """Refuse flags that the format has no use for, and an Iceberg table that has no place."""
+        for flag, value in (("--catalog", self.catalog), ("--iceberg_table", self.iceberg_table)):
+            if value is not None and self.table_format != "iceberg":
+                raise ConfigError(
+                    flag, value, "is for Iceberg tables alone",
+                    "Leave it out, or give --table_format=iceberg",
+                )  # fmt: skip
+        if self.add_columns and self.table_format == "parquet":
+            raise ConfigError(
+                "--add_columns", None, "is for tables: each plain file has its own columns",
+                "Leave it out, or give --table_format=delta or iceberg",
+            )  # fmt: skip
+        try:
+            self.table(None)
+        except ConfigError as error:
+            flag = {"catalog": "--catalog", "table": "--iceberg_table"}[error.name]
+            raise ConfigError(flag, error.value, error.rule, error.fix) from error
+
+    def table(self, schema: pa.Schema | None) -> lake.Delta | lake.Iceberg | None:
+        """Return the table that the lake is; None for plain files.
+
+        Args:
+            schema: of the rows.
+
+        Raises:
+            ConfigError: the catalog holds a secret, or the name has no namespace.
+        """
+        if self.table_format == "delta":
+            return lake.Delta(schema, self.add_columns, self.commit_every)
+        if self.table_format == "iceberg":
+            return lake.Iceberg(
+                schema, self.add_columns, self.commit_every,
+                self.catalog or "", self.iceberg_table or "",
+            )  # fmt: skip
+        return None
