@@ -15,17 +15,23 @@ __all__ = [
     "ATTRIBUTES_MAX",
     "ATTRIBUTE_KEY_BYTES_MAX",
     "ATTRIBUTE_VALUE_BYTES_MAX",
+    "BACKOFF_S_MAX",
     "BACKOFF_S_MAX_DEFAULT",
     "BACKOFF_S_MIN_DEFAULT",
     "DELIVERY_ATTEMPTS_DEFAULT",
+    "DELIVERY_ATTEMPTS_MAX",
+    "DELIVERY_ATTEMPTS_MIN",
     "DISK_RESERVE_BYTES",
     "EXPIRATION_S_DEFAULT",
+    "EXPIRATION_S_MIN",
     "FILTER_BYTES_MAX",
     "HTTP_BODY_BYTES_MAX",
     "HTTP_BODY_S_MAX",
     "HTTP_CONNECTIONS_MAX",
     "HTTP_IDLE_S_MAX",
     "HTTP_WRITE_S_MAX",
+    "LABELS_MAX",
+    "LABEL_CHARACTERS_MAX",
     "LEASE_BYTES_MAX",
     "LEASE_MESSAGES_MAX",
     "LEASE_S_MIN",
@@ -48,8 +54,13 @@ __all__ = [
     "SEGMENT_BYTES_MAX",
     "SEGMENT_BYTES_MIN",
     "SEGMENT_LIVE_SHARE_MIN",
+    "SNAPSHOTS_MAX",
     "SNAPSHOT_S_MAX",
     "SNAPSHOT_S_MIN",
+    "TRANSFORMS_MAX",
+    "UDF_BYTES_MAX",
+    "UDF_CODE_BYTES_MAX",
+    "UDF_S_MAX",
 ]
 
 PUBLISH_BYTES_MAX = 10_000_000
@@ -93,20 +104,42 @@ SNAPSHOT_S_MAX = 7 * 86_400
 """Seconds that a snapshot lives, less the age of the oldest message in it (API: 7 days)."""
 SNAPSHOT_S_MIN = 3_600
 """Seconds that a snapshot must live to be created (API: 1 hour)."""
+SNAPSHOTS_MAX = 5_000
+"""Snapshots of one project (quotas)."""
 EXPIRATION_S_DEFAULT = 31 * 86_400
 """Seconds without use after which a subscription is deleted where nothing is given (API)."""
+EXPIRATION_S_MIN = 86_400
+"""Shortest such time, seconds (API: 1 day); nor may it be below the retention."""
 FILTER_BYTES_MAX = 256
 """Bytes of a subscription's filter, UTF-8 (quotas)."""
 BACKOFF_S_MIN_DEFAULT = 10
 """Seconds before the first redelivery under a retry policy that does not say (API)."""
 BACKOFF_S_MAX_DEFAULT = 600
 """Seconds before a redelivery at most under a retry policy that does not say (API)."""
+BACKOFF_S_MAX = 600
+"""Seconds before a redelivery at most under any retry policy (API)."""
 DELIVERY_ATTEMPTS_DEFAULT = 5
 """Deliveries before a message is a dead letter where the policy does not say (API)."""
+DELIVERY_ATTEMPTS_MIN = 5
+"""Deliveries before a message is a dead letter at least (API)."""
+DELIVERY_ATTEMPTS_MAX = 100
+"""Deliveries before a message is a dead letter at most (API)."""
+LABELS_MAX = 64
+"""Labels of one resource (https://cloud.google.com/pubsub/docs/labels)."""
+LABEL_CHARACTERS_MAX = 63
+"""Characters of a key or a value of a label (https://cloud.google.com/pubsub/docs/labels)."""
 SCHEMA_BYTES_MAX = 300_000
 """Bytes of the definition of a schema (https://cloud.google.com/pubsub/docs/schemas: 300 KB)."""
 SCHEMA_REVISIONS_MAX = 20
 """Revisions that a schema has at a time (the same page)."""
+TRANSFORMS_MAX = 5
+"""Single message transforms of one topic or subscription (quotas, unverified)."""
+UDF_CODE_BYTES_MAX = 20_000
+"""Bytes of the code of a JavaScript function (quotas, unverified: 20 KB)."""
+UDF_S_MAX = 0.5
+"""Seconds that a JavaScript function may take for one message (quotas, unverified: 500 ms)."""
+UDF_BYTES_MAX = 256 << 20
+"""Bytes of memory that the functions of one resource may take (ours)."""
 
 PAGE_SIZE_DEFAULT = 100
 """Resources in one page of a list where the request does not say (ours)."""
