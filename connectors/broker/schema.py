@@ -28,7 +28,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from connectors.broker import definitions
 
-__all__ = ["ACTIVE", "POOL", "message", "service"]
+__all__ = ["ACTIVE", "POOL", "enum_name", "enum_number", "message", "service"]
 
 ACTIVE = 1
 """The state of every topic and subscription, as the enums of both number it."""
@@ -60,6 +60,17 @@ def message(name: str) -> Any:
 def service(name: str) -> Any:
     """Return the descriptor of a service, such as ``google.pubsub.v1.Publisher``."""
     return POOL.FindServiceByName(name)
+
+
+def enum_name(enum: str, number: int) -> str:
+    """Return the name of a value of a ``google.pubsub.v1`` enum; of an unknown one its number."""
+    value = POOL.FindEnumTypeByName(f"google.pubsub.v1.{enum}").values_by_number.get(number)
+    return value.name if value else str(number)
+
+
+def enum_number(enum: str, name: str) -> int:
+    """Return the number of a value of a ``google.pubsub.v1`` enum."""
+    return int(POOL.FindEnumTypeByName(f"google.pubsub.v1.{enum}").values_by_name[name].number)
 
 
 class _File:
