@@ -153,9 +153,9 @@ class BigQueryTable(Group):
     def check(self) -> None:
         """Refuse fields that name no column, and what can't go together."""
         schema: pa.Schema | None = getattr(self, "schema", None)
-        changes = (self.change_type, self.change_sequence)
         checks.require_columns("--table", self.table.fields, schema)
-        checks.require_columns("--change_type", filter(None, changes), schema)
+        for name in ("change_type", "change_sequence"):
+            checks.require_columns(f"--{name}", filter(None, [getattr(self, name)]), schema)
         if self.create() is None:
             self._require_no_making()
         if schema is not None:

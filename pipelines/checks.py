@@ -35,14 +35,14 @@ def require_columns(flag: str, fields: Iterable[Field], schema: pa.Schema | None
     """Refuse fields that name a column which the schema lacks; without a schema there is none."""
     for field in fields:
         if field.source is Source.COLUMN:
-            _require_column(flag, field, field.name, schema)
+            _require_column(flag, field.short, field.name, schema)
 
 
 def require_time(flag: str, field: Field, schema: pa.Schema | None) -> None:
     """Refuse an event time whose column is missing or holds no time."""
     if field.source is Source.COLUMN:
-        columns = _require_column(flag, field, field.name, schema)
-        _require_time(flag, field, field.name, columns)
+        columns = _require_column(flag, field.short, field.name, schema)
+        _require_time(flag, field.short, field.name, columns)
 
 
 def require_partitions(flag: str, levels: Iterable[Partition], schema: pa.Schema) -> None:

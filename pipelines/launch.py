@@ -41,9 +41,9 @@ from runners import direct
 from runners.local.errors import (
     LocalRunnerError,
     OptionError,
-    StateFolderInUse,
-    StateMismatch,
-    StoreVersion,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
 )
 from runners.local.failure import explain
 from runners.local.options import LocalOptions
@@ -135,7 +135,8 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
         dry = getattr(params, "dry_run", False)
         if dry and not direct.is_bounded(runner):
             raise errors.ConfigError(
-                "--dry_run", runner, "needs a run that ends, and takes back what it has read",
+                "--dry_run", None,
+                f"needs a run that ends, to take back what it has read: --runner={runner} has none",
                 "Leave --runner out",
             )  # fmt: skip
         figures = params.figures() if isinstance(params, Group) else WRITING
@@ -240,8 +241,9 @@ def _explained() -> Iterator[None]:
 def _of_runner(error: LocalRunnerError) -> errors.HeadraceError:
     if isinstance(error, OptionError):
         return errors.ConfigError(error.name, error.value, error.rule, error.fix)
-    if isinstance(error, StateFolderInUse | StateMismatch | StoreVersion):
-        return errors.ConfigError("state folder", error.path, error.rule, error.fix)
+    # A full disk and a damaged file are no matter of the command line.
+    if isinstance(error, StoreError) and not isinstance(error, StoreCorrupt | StoreFull):
+        return errors.ConfigError("--state_dir", error.path, error.rule, error.fix)
     return errors.PermanentError(str(error))
 
 
@@ -269,8 +271,18 @@ def _run_elsewhere(build: Build, options: PipelineOptions) -> None:
         pipeline = beam.Pipeline(options=options)
     except (ValueError, AttributeError) as error:  # what Beam raises for a name or option it lacks
         runner = options.view_as(StandardOptions).runner
-        raise errors.ConfigError(
-            "--runner", runner, str(error).strip(), "Give the runner and its options as Beam asks"
-        ) from error
+        raise errors.ConfigError("--runner", runner, *_about_runner(error)) from error
     build(pipeline)
     pipeline.run().wait_until_finish()
+
+
+def _about_runner(error: Exception) -> tuple[str, str]:
+    """Return rule and fix: Beam lists all of its runners, of which most are no help here."""
+    text = str(error).strip()
+    if text.startswith("Unexpected pipeline runner"):
+        fix = (
+            "Leave it out to drain what there is; or give local, which goes on without end and "
+            "needs --state_dir, DataflowRunner, or another of Beam"
+        )
+        return "is no runner that is known", fix
+    return text.rstrip("."), "Give the runner and its options as Beam asks"

@@ -17,6 +17,7 @@ import argparse
 import dataclasses
 import difflib
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,11 +84,9 @@ class ExactlyOneOf:
         found = sorted(set(self.names) & set(given))
         if len(found) != 1:
             flags = " or ".join(f"--{name}" for name in self.names)
+            were = f"and {len(found)} were" if found else "and none was"
             raise ConfigError(
-                flags,
-                " and ".join(found) or None,
-                "exactly one of them must be given",
-                f"Give either {flags}",
+                flags, None, f"exactly one of them must be given, {were}", f"Give either {flags}"
             )
 
 
@@ -180,16 +179,34 @@ def validated(params_class: type[P], texts: Mapping[str, str]) -> P:
             values[spec.name] = _parsed(spec, texts[spec.name])
         elif spec.required:
             raise ConfigError(spec.flag, None, "is required", _fix(spec))
-    return params_class(**values)
+    try:
+        return params_class(**values)
+    except ConfigError as error:
+        raise _as_typed(error, texts) from error
+
+
+def _as_typed(error: ConfigError, texts: Mapping[str, str]) -> ConfigError:
+    """Return the error of a rule between parameters with the whole text of its flag."""
+    text = texts.get(error.name.removeprefix("--"))
+    if text is None or error.value is None or str(error.value) == text:
+        return error
+    part = f"{error.value!r} " if str(error.value) in text else ""
+    return ConfigError(error.name, text, part + error.rule, error.fix)
 
 
 def _parsed(spec: Spec, text: str) -> Any:
     try:
         return spec.kind.parse(text)
     except ConfigError as error:
-        # The kind knows the rule and the place within the text, only we know which flag it is.
-        place = "" if error.value == text else f"{error.name}={error.value!r} "
-        raise ConfigError(spec.flag, text, place + error.rule, error.fix) from error
+        raise ConfigError(spec.flag, text, _place(error, text) + error.rule, error.fix) from error
+
+
+def _place(error: ConfigError, text: str) -> str:
+    """Return where within the text of a flag the error is: the kind knows, and not which flag."""
+    if error.value == text:
+        return ""
+    is_path = bool(re.search(r"[.\[]", error.name))  # within a file, such as schema[2].type
+    return f"{error.name}={error.value!r} " if is_path else f"{error.value!r} "
 
 
 def _fix(spec: Spec) -> str:

@@ -72,6 +72,12 @@ class Field:
     def __str__(self) -> str:
         return f"{self.source.value}:{self.name}"
 
+    @property
+    def short(self) -> str:
+        """The text as it is mostly typed, a column without its source; ``parse`` reads it."""
+        plain = self.source is Source.COLUMN and ":" not in self.name
+        return self.name if plain else str(self)
+
 
 def column(name: str) -> Field:
     """Return the field of a typed column."""

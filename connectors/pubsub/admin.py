@@ -39,7 +39,7 @@ def topic_subject(topic: str, endpoint: Endpoint) -> retry.Subject:
     """Return what errors about a topic say."""
     missing = f"Create it: gcloud pubsub topics create {topic}"
     if endpoint.is_local:
-        missing = f"Create it: connectors.pubsub.create_topic({topic!r})"
+        missing = f"Create it: {_python(f'create_topic({topic!r})')}"
     return retry.Subject("topic", topic, missing, endpoint.advice)
 
 
@@ -47,8 +47,14 @@ def subscription_subject(subscription: str, endpoint: Endpoint) -> retry.Subject
     """Return what errors about a subscription say."""
     missing = f"Create it: gcloud pubsub subscriptions create {subscription} --topic=TOPIC"
     if endpoint.is_local:
-        missing = f"Create it: connectors.pubsub.create_subscription({subscription!r}, topic)"
+        new = f"create_subscription({subscription!r}, 'projects/PROJECT/topics/TOPIC')"
+        missing = f"Create it: {_python(new)}"
     return retry.Subject("subscription", subscription, missing, endpoint.advice)
+
+
+def _python(call: str) -> str:
+    """Return a command for a shell: against a local server there is no gcloud."""
+    return f'python -c "from connectors import pubsub; pubsub.{call}"'
 
 
 def create_topic(topic: str) -> None:

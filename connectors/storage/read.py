@@ -120,11 +120,20 @@ def _explained(path: str) -> Iterator[None]:
     """Name the file in whatever its decoder raises."""
     try:
         yield
+    except KeyError as error:
+        raise _no_archive(path, str(error.args[0])) from error
     except Exception as error:  # decoders raise all sorts, SystemError too
         raise PermanentError(
             f"{path}: is damaged, or no archive of messages ({type(error).__name__}: {error}). "
             "Restore it, or move it out of the folder"
         ) from error
+
+
+def _no_archive(path: str, missing: str) -> PermanentError:
+    return PermanentError(
+        f"{path}: holds no messages as they were, for it has no {missing}. Give the folder of an "
+        "archive, which pipelines.pubsub_to_storage writes without --schema"
+    )
 
 
 def _parquet(file: Any) -> Iterator[pa.RecordBatch]:

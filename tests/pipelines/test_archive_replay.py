@@ -164,7 +164,7 @@ BAD_FLAGS = {
     "two paces": (["--speed=1", "--rate=5"], ["--speed or --rate", "at most one"]),
     "no archive": (["--archive=./nowhere"], ["--archive='./nowhere'", "no file"]),
     "span": (["--since=2026-01-02", "--until=2026-01-01"], ["--until=", "not after"]),
-    "column": (["--where=n = 1"], ["--where='column:n'"]),
+    "column": (["--where=n = 1"], ["--where='n = 1'"]),
     "same folder": (["--dead_letter=./x", "--archive=./x"], ["--dead_letter='./x'", "--archive"]),
     "speed": (["--speed=-1"], ["--speed='-1'", "above 0"]),
 }  # fmt: skip

@@ -227,7 +227,7 @@ def test_folder_in_use_is_refused(
     finally:
         store.close()
     error = capsys.readouterr().err
-    assert f"error: state folder='{chosen.folder}'" in error
+    assert f"error: --state_dir='{chosen.folder}'" in error
     assert "works in this state folder" in error
 
 

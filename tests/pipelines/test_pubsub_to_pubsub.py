@@ -205,8 +205,8 @@ def test_killed_bus_goes_on_and_loses_nothing(broker: Broker, tmp_path: Path) ->
 
 BAD_FLAGS = {
     "condition": (["--where=kind ="], ["--where='kind ='", "its end where"]),
-    "column": (["--where=n = 1"], ["--where='column:n'", "without --schema"]),
-    "column of route": (["--output_topic=projects/p/topics/{n}"], ["--output_topic=", "column:n"]),
+    "column": (["--where=n = 1"], ["--where='n = 1'", "without --schema"]),
+    "column of route": (["--output_topic=projects/p/topics/{n}"], ["--output_topic=", "'n' names"]),
     "types": (["--where=attribute:n = 1"], ["--where=", "attribute:n", "attributes are text"]),
     "choice": (["--missing_topic=maybe"], ["--missing_topic='maybe'", "stop or dead"]),
     "attribute": (["--id_attribute=googlish"], ["--id_attribute='googlish'"]),
