@@ -110,22 +110,23 @@ class Backlog(Ledger):
         positions = self.unacked(positions)
         if self._ordering is None:
             return positions
-        keys = self._columns.at("key", positions)
-        was = self._columns.at("phase", positions).copy()
-        mine = (keys != 0) & ((was == phases.LEASED) | (was == phases.QUEUED))
-        self._turn(positions[mine], phases.DEFERRED)
-        accepted = self._ordering.accepted(np.unique(keys[keys != 0]).tolist())
+        keyed = self._columns.at("key", positions) != 0
+        accepted = self._ordering.accepted(positions[keyed])
         self._turn(accepted, phases.SETTLING)
-        late = positions[mine & (was == phases.QUEUED)]
-        self._turn(self._in_phase(late, phases.DEFERRED), phases.QUEUED)
-        return np.sort(np.concatenate((positions[keys == 0], accepted)))
+        self._turn(self._in_phase(positions[keyed], phases.LEASED), phases.DEFERRED)
+        return np.sort(np.concatenate((positions[~keyed], accepted)))
 
-    def settle_held(self, positions: Positions, generations: Any) -> Positions:
-        """Accept acks of messages that are held under just that generation; return these.
+    def settle_held(self, positions: Positions) -> Positions:
+        """Accept acks of what ``holds`` says is held; return what to make durable now.
 
-        Until they are durable they can't be lost to the deadline, and are accepted again.
+        Until it is durable it can't be lost to the deadline, and is accepted again. Of an ordering
+        key, nothing is accepted that has an unacked message before it.
         """
-        positions = self._within(positions[self.holds(positions, generations)])
+        positions = self._within(positions)
+        if self._ordering is not None:
+            keyed = self._columns.at("key", positions) != 0
+            accepted = self._ordering.accepted(positions[keyed])
+            positions = np.sort(np.concatenate((positions[~keyed], accepted)))
         self._turn(self._in_phase(positions, phases.LEASED), phases.SETTLING)
         return positions
 

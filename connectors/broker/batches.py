@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from connectors.broker import ackids, limits, rows, rules
 from connectors.broker.catalog import Catalog
-from connectors.broker.engine import Delivery, Engine
-from connectors.broker.errors import InvalidArgument
+from connectors.broker.delivery import Delivery, Want
+from connectors.broker.engine import Engine
+from connectors.broker.errors import InvalidAckIds, InvalidArgument
 from connectors.broker.state import Subscription
 
 __all__ = ["Batches"]
@@ -66,13 +67,13 @@ class Batches:
         rules.check_positive("max_messages", wanted.max_messages)
         rules.check_positive("max_bytes", wanted.max_bytes)
         _check_lease_s(wanted.ack_deadline_s)
-        delivery = await self._engine.lease_within(
-            min(wanted.wait_s, limits.LEASE_WAIT_S_MAX),
-            subscription,
+        want = Want(
             min(wanted.max_messages, limits.LEASE_MESSAGES_MAX),
             min(wanted.max_bytes, limits.LEASE_BYTES_MAX),
             wanted.ack_deadline_s,
         )
+        wait_s = min(wanted.wait_s, limits.LEASE_WAIT_S_MAX)
+        delivery = await self._engine.delivery.lease_within(wait_s, subscription, want)
         return _lease_response(subscription, delivery, self._engine.horizon_us(subscription))
 
     async def extend(self, request: bytes) -> bytes:
@@ -83,21 +84,32 @@ class Batches:
         for text, (each, lease) in zip(wanted.leases, self._resolved(wanted.leases), strict=True):
             if each.backlog.holds(lease.positions, lease.generation).any():
                 seconds = wanted.ack_deadline_s
-                self._engine.extend(each, lease.positions, lease.generation, seconds)
+                self._engine.delivery.extend(each, lease.positions, lease.generation, seconds)
             else:
                 expired.append(text)
         return msgspec.json.encode({"expired": expired})
 
     async def acknowledge(self, request: bytes) -> bytes:
-        """Settle all messages of leases for good, whether expired or not."""
-        leases = self._resolved(_parsed(request, _LeasesRequest).leases)
-        await asyncio.gather(*(self._engine.ack(each, lease.positions) for each, lease in leases))
+        """Settle all messages of leases for good, whether expired or not.
+
+        Those of an exactly-once subscription must be held still. Where some of a lease are not,
+        the others are settled and the lease is refused.
+        """
+        ids = _parsed(request, _LeasesRequest).leases
+        ack = self._engine.delivery.ack
+        counted = await asyncio.gather(
+            *(ack(each, lease.positions, lease.generation) for each, lease in self._resolved(ids))
+        )
+        lost = [text for text, acks in zip(ids, counted, strict=True) if acks.invalid.any()]
+        early = [text for text, acks in zip(ids, counted, strict=True) if acks.unordered.any()]
+        if lost or early:
+            raise InvalidAckIds(lost, early)
         return b"{}"
 
     async def release(self, request: bytes) -> bytes:
         """Give the messages of leases back, to be delivered again at once."""
         for each, lease in self._resolved(_parsed(request, _LeasesRequest).leases):
-            self._engine.extend(each, lease.positions, lease.generation, 0)
+            self._engine.delivery.extend(each, lease.positions, lease.generation, 0)
         return b"{}"
 
     def _resolved(self, leases: list[str]) -> list[tuple[Subscription, ackids.Lease]]:
@@ -123,12 +135,12 @@ def _lease_response(
 ) -> bytes:
     backlog = subscription.backlog
     if delivery is None:
-        return _framed(_LeaseHeader(None, 0, backlog.ready, backlog.leased, horizon_us))
+        return _framed(_LeaseHeader(None, 0, backlog.waiting, backlog.leased, horizon_us))
     uid = subscription.uid
     lease = ackids.pack_lease(uid, delivery.positions, delivery.generation)
     count = delivery.positions.size
-    header = _LeaseHeader(lease, count, backlog.ready, backlog.leased, horizon_us)
-    return _framed(header, *_stream(delivery.rows))
+    header = _LeaseHeader(lease, count, backlog.waiting, backlog.leased, horizon_us)
+    return _framed(header, *_stream(delivery))
 
 
 def _framed(header: _LeaseHeader, *body: bytes | pa.Buffer) -> bytes:
@@ -136,8 +148,12 @@ def _framed(header: _LeaseHeader, *body: bytes | pa.Buffer) -> bytes:
     return b"".join((struct.pack("<I", len(head)), head, *body))
 
 
-def _stream(stored: pa.RecordBatch) -> tuple[bytes | pa.Buffer, ...]:
+def _stream(delivery: Delivery) -> tuple[bytes | pa.Buffer, ...]:
     """Return the parts of an Arrow IPC stream, which a writer would copy once more."""
-    attempts = pa.nulls(stored.num_rows, rows.DELIVERED.field("delivery_attempt").type)
+    stored, kind = delivery.rows, rows.DELIVERED.field("delivery_attempt").type
+    if delivery.attempts is None:
+        attempts = pa.nulls(stored.num_rows, kind)
+    else:
+        attempts = rows.numbers(delivery.attempts, kind)
     delivered = pa.RecordBatch.from_arrays([*stored.columns, attempts], schema=rows.DELIVERED)
     return rows.DELIVERED.serialize(), delivered.serialize(), _END_OF_STREAM

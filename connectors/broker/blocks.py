@@ -91,6 +91,12 @@ class Blocks:
         """Return the hash of the ordering key of each position; 0 is no key."""
         return self.keys[np.searchsorted(self.firsts, positions, side="right") - 1]
 
+    def runs(self, start: int) -> Iterator[tuple[int, int, int]]:
+        """Yield first position, stop and key of the blocks that end behind a position."""
+        live = self._live()[max(0, self.index(start)) :]
+        columns = (live[name].tolist() for name in ("first", "stop", "key"))
+        return zip(*columns, strict=True)
+
     def append(self, block: Block) -> None:
         """Add the newest block."""
         if self._high == len(self._rows):

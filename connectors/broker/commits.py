@@ -19,7 +19,7 @@ import msgspec
 
 from connectors.broker import limits
 from connectors.broker.errors import Exhausted
-from connectors.broker.events import Event, Place, Published
+from connectors.broker.events import Event, Moved, Place, Published
 from connectors.broker.frame import Entry
 from connectors.broker.log import Log
 from connectors.broker.state import State
@@ -29,7 +29,7 @@ __all__ = ["Commits"]
 
 class _Waiting(NamedTuple):
     bundle: list[Entry]
-    make: Callable[[], Event] | None
+    make: Callable[[], list[Entry]] | None
     done: asyncio.Future[list[bool]]
 
 
@@ -80,14 +80,15 @@ class Commits:
         """
         return await self._enter(bundle)
 
-    async def commit_made(self, make: Callable[[], Event]) -> bool:
-        """Commit an event that is made when everything before it is applied, and nothing after.
+    async def commit_made(self, make: Callable[[], list[Entry]]) -> list[bool]:
+        """Commit a bundle that is made when everything before it is applied, and nothing after.
+
+        An empty one is not written.
 
         Raises:
-            Refusal: as ``make`` raised it, or as ``commit`` does.
+            Refusal: as ``make`` raised it, or as ``commit_all`` does.
         """
-        (applied,) = await self._enter([], make)
-        return applied
+        return await self._enter([], make)
 
     async def make_room(self) -> None:
         """Begin a new segment early, for the one in use is kept even when all of it is acked."""
@@ -99,7 +100,7 @@ class Commits:
         await asyncio.wait([self._committing])
 
     async def _enter(
-        self, bundle: list[Entry], make: Callable[[], Event] | None = None
+        self, bundle: list[Entry], make: Callable[[], list[Entry]] | None = None
     ) -> list[bool]:
         done: asyncio.Future[list[bool]] = self._loop.create_future()
         self._pending.append(_Waiting(bundle, make, done))
@@ -128,7 +129,7 @@ class Commits:
         group, self._pending = self._pending[:stop], self._pending[stop:]
         if group and group[0].make:
             try:
-                group[0] = group[0]._replace(bundle=[(group[0].make(), b"")])
+                group[0] = group[0]._replace(bundle=group[0].make())
             except Exception as error:  # noqa: BLE001 - the one who waits must hear of it
                 _fail(group[:1], error)
                 del group[0]
@@ -154,22 +155,26 @@ class Commits:
             await self._loop.run_in_executor(self._writer, self._log.rotate, checkpoint)
         except Exhausted:
             return  # the old segment serves on, and what needs less room may yet be written
-        self._log.release(self._state.sweep())
+        self._state.sweep()
+        self._log.release(self._state.reclaim())
 
     async def _write(self, group: list[_Waiting]) -> None:
-        bundles = [each.bundle for each in group]
-        written = await self._loop.run_in_executor(self._writer, self._log.write, bundles)
-        for each, places in zip(group, written, strict=True):
-            entries = zip(each.bundle, places, strict=True)
+        bundles = [each.bundle for each in group if each.bundle]
+        written = []
+        if bundles:
+            written = await self._loop.run_in_executor(self._writer, self._log.write, bundles)
+        places = iter(written)
+        for each in group:
+            entries = zip(each.bundle, next(places) if each.bundle else [], strict=True)
             applied = [self._apply(event, place) for (event, _), place in entries]
             if not each.done.done():
                 each.done.set_result(applied)
 
     def _apply(self, event: Event, place: Place) -> bool:
-        if isinstance(event, Published):
+        if isinstance(event, (Published, Moved)):
             event = msgspec.structs.replace(event, place=place)
         applied = self._state.apply(event)
-        if applied and isinstance(event, Published):
+        if applied and isinstance(event, (Published, Moved)):
             self._log.keep(place)
         self._applied(event)
         return applied

@@ -6,11 +6,9 @@ Only the writing and syncing of the log happens in another thread (``commits.py`
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,33 +19,30 @@ from connectors.broker.backlog import Positions
 from connectors.broker.bells import Bells
 from connectors.broker.commits import Commits
 from connectors.broker.counters import Counters
-from connectors.broker.errors import NotFound, Refusal
+from connectors.broker.delivery import Deliveries
 from connectors.broker.events import (
     Acked,
+    Detached,
     Event,
+    Expunged,
     Published,
+    Sought,
     SubscriptionCreated,
     SubscriptionDeleted,
     TopicDeleted,
     key_hash,
 )
 from connectors.broker.filtering import Filters
+from connectors.broker.forwarding import Forwarding
 from connectors.broker.frame import Entry
+from connectors.broker.lifecycle import Lifecycle
 from connectors.broker.log import Disk, Log
 from connectors.broker.reading import fitting
 from connectors.broker.state import State, Subscription, Topic
 
-__all__ = ["Delivery", "Engine"]
+__all__ = ["Engine"]
 
-_HOUSEKEEPING_S = 60.0
-
-
-class Delivery(NamedTuple):
-    """Messages that were leased together."""
-
-    rows: pa.RecordBatch
-    positions: Positions
-    generation: int
+_TICK_S_MAX = 60.0
 
 
 class Engine:
@@ -69,18 +64,26 @@ class Engine:
             raise
         self._next_id, self._last_us = self.state.next_id, self.state.last_us
         self._loop = asyncio.get_running_loop()
-        self._commits = Commits(self._log, self.state, self._ring_for)
+        self._commits = Commits(self._log, self.state, self._applied)
         self._bells = Bells()
+        self.delivery = Deliveries(
+            self.state, self._log, self._commits, self._bells,
+            counters=self.counters, schedule=self._schedule,
+        )  # fmt: skip
+        self._forwarding = Forwarding(
+            self.state, self._log, self.delivery, self.counters, self.publish
+        )
         self._filters = Filters(self.state)
         self._publishing: list[int] = []  # times of publishes that are not in the state yet
-        # Random, so that a lease from before a restart is not taken for one of ours.
-        self._generation = secrets.randbits(32)
-        self._timer = self._loop.call_later(_HOUSEKEEPING_S, self._tick)
-        self._forgetting: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(_TICK_S_MAX, self._tick)
+        self.lifecycle = Lifecycle(self.state, self._log, self._commits, self._bells)
 
     async def close(self) -> None:
         """Finish what is being committed and let go of the log."""
         self._timer.cancel()
+        await self.lifecycle.close()
+        await self._forwarding.close()
+        await self.delivery.close()
         await self._commits.close()
         self._log.close()
 
@@ -105,8 +108,15 @@ class Engine:
         """
         return await self._commits.commit_all(bundle)
 
-    async def publish(self, topic: Topic, messages: pa.StructArray) -> pa.StringArray | None:
+    async def publish(
+        self, topic: Topic, messages: pa.StructArray, also: Sequence[Entry] = ()
+    ) -> pa.StringArray | None:
         """Add messages to a topic; return their ids, or None if the topic was deleted meanwhile.
+
+        Args:
+            topic: to publish to.
+            messages: structs as in a Publish request, all of one ordering key.
+            also: what else happens, in the log with the messages or not at all.
 
         Raises:
             Exhausted: the disk is full; nothing was published.
@@ -121,7 +131,7 @@ class Engine:
         key = key_hash(batch.column("ordering_key")[0].as_py())
         event = Published(topic.uid, self._next_id, len(messages), time_us, None, key)
         payload = memoryview(batch.serialize())
-        bundle = [(event, payload), *self._filters.skipped(event, messages)]
+        bundle = [(event, payload), *self._filters.skipped(event, messages), *also]
         self._next_id += len(messages)
         self._publishing.append(time_us)
         try:
@@ -145,97 +155,6 @@ class Engine:
         oldest_us = subscription.oldest_us()
         return min([_now_us(), *self._publishing, *([] if oldest_us is None else [oldest_us])])
 
-    async def ack(self, subscription: Subscription, positions: Positions) -> None:
-        """Settle positions for good.
-
-        Raises:
-            Exhausted: the disk is full even for this.
-            Unavailable: the log has failed.
-        """
-        positions = subscription.backlog.unacked(positions)
-        if positions.size and await self.commit(Acked(subscription.uid, positions)):
-            self.counters.subscription(subscription.uid).acked += positions.size
-
-    def extend(
-        self, subscription: Subscription, positions: Positions, generations: object, lease_s: float
-    ) -> None:
-        """Move the deadline of leases that are still held; 0 seconds gives the messages back."""
-        if lease_s == 0:
-            subscription.backlog.nack(positions, generations, self._loop.time())
-        else:
-            subscription.backlog.extend(positions, generations, self._loop.time(), lease_s)
-        self._schedule(subscription.backlog.expiry_s)
-        counts = self.counters.subscription(subscription.uid)
-        counts.extended += positions.size
-        if lease_s == 0:
-            counts.nacked += positions.size
-            self._bells.ring(subscription.uid)
-
-    def lease(
-        self,
-        subscription: Subscription,
-        messages_max: int,
-        size_bytes_max: int,
-        lease_s: float,
-        owner: int = 0,
-    ) -> Delivery | None:
-        """Lease the oldest messages that are ready; None if there are none.
-
-        Args:
-            subscription: to deliver from.
-            messages_max: messages at most.
-            size_bytes_max: bytes of messages at most, unless the first alone is larger.
-            lease_s: seconds of the lease.
-            owner: number of the stream that is charged for them; 0 is nobody.
-        """
-        positions = subscription.backlog.peek(messages_max)
-        if positions.size == 0:
-            return None
-        batch, sizes = fitting(self._log, subscription.topic, positions, size_bytes_max)
-        positions = positions[: sizes.size]
-        self._generation = (self._generation + 1) % 2**32
-        now_s = self._loop.time()
-        subscription.backlog.take(
-            positions, sizes, now_s, lease_s, generation=self._generation, owner=owner
-        )
-        self._schedule(subscription.backlog.expiry_s)
-        counts = self.counters.subscription(subscription.uid)
-        counts.sent += positions.size
-        counts.sent_bytes += int(sizes.sum())
-        return Delivery(batch, positions, self._generation)
-
-    async def lease_within(
-        self,
-        wait_s: float,
-        subscription: Subscription,
-        messages_max: int,
-        size_bytes_max: int,
-        lease_s: float,
-    ) -> Delivery | None:
-        """Lease like ``lease``, but wait for the first message.
-
-        Raises:
-            NotFound: the subscription was deleted meanwhile.
-        """
-        until_s = self._loop.time() + wait_s
-        while True:
-            delivery = self.lease(subscription, messages_max, size_bytes_max, lease_s)
-            left_s = until_s - self._loop.time()
-            if delivery or left_s <= 0:
-                return delivery
-            await self.wait(subscription, left_s)
-            if not self.exists(subscription):
-                raise NotFound(f"Subscription {subscription.settings.name} was deleted.")
-
-    async def forget(self) -> None:
-        """Drop what is older than the retention of its subscription.
-
-        It goes through the log like any ack: what is freed must not be missed after a restart.
-        """
-        with suppress(Refusal):  # if the log can't take it now, the next tick tries again
-            for event in self.state.overdue(_now_us()):
-                await self.commit(event)
-
     def unready(self) -> str | None:
         """Return why the broker can't serve until a restart; None while it can."""
         return str(self._log.failure) if self._log.failure else None
@@ -250,29 +169,23 @@ class Engine:
         """Return the rows of the first positions that fit, at least one, and their sizes."""
         return fitting(self._log, topic, positions, size_bytes_max)
 
-    def exists(self, subscription: Subscription) -> bool:
-        """Tell whether the subscription has not been deleted."""
-        return self.state.subscriptions.get(subscription.settings.name) is subscription
-
-    async def wait(self, subscription: Subscription, timeout_s: float | None) -> None:
-        """Wait until something happens to a subscription, or the time is over."""
-        await self._bells.wait(subscription.uid, timeout_s)
-
     def _recover(self) -> None:
         for event in self._log.recover():
             self.state.apply(event)
         self.state.check_complete()
-        self.state.sweep()
+        self.state.reclaim()
         for place in self.state.places():
             self._log.keep(place)
         self._log.release([])
 
-    def _ring_for(self, event: Event) -> None:
+    def _applied(self, event: Event) -> None:
         match event:
             case Published(topic_uid=uid):
                 for subscription in self.state.subscriptions_of(uid):
-                    self._bells.ring(subscription.uid)
+                    self.delivery.arrived(subscription)
             case Acked(uid=uid):
+                self.delivery.acked(uid)
+            case Sought(uid=uid) | Detached(uid=uid) | Expunged(uid=uid):
                 self._bells.ring(uid)
             case SubscriptionDeleted(uid=uid) | TopicDeleted(uid=uid):
                 self.counters.forget(uid)
@@ -286,11 +199,8 @@ class Engine:
 
     def _tick(self) -> None:
         now_s = self._loop.time()
-        for subscription, count in self.state.expire(now_s).items():
-            self.counters.subscription(subscription.uid).expired += count
-            self._bells.ring(subscription.uid)
-        self._forgetting = self._loop.create_task(self.forget())
-        next_s = min(self.state.expiry_s(), now_s + _HOUSEKEEPING_S)
+        self.delivery.expire()
+        next_s = min(self.state.expiry_s(), now_s + _TICK_S_MAX)
         self._timer = self._loop.call_at(next_s, self._tick)
 
 

@@ -2,6 +2,7 @@
 
     Refusal
     ├── InvalidArgument       the request breaks a rule; the text names field, value and rule
+    │   └── InvalidAckIds     an exactly-once subscription does not know these ids any more
     ├── OutOfRange            a number of it is beyond what there is
     ├── NotFound              the resource does not exist
     ├── AlreadyExists         the name is taken
@@ -28,6 +29,7 @@ __all__ = [
     "ErrorInfo",
     "Exhausted",
     "FailedPrecondition",
+    "InvalidAckIds",
     "InvalidArgument",
     "NotFound",
     "OutOfRange",
@@ -58,6 +60,25 @@ class InvalidArgument(Refusal):
 
     def __init__(self, field: str, value: object, rule: str) -> None:
         super().__init__(f"Invalid {field} ({value}): {rule}.")
+
+
+class InvalidAckIds(InvalidArgument):
+    """Ack ids that an exactly-once subscription does not take; all others of the request count.
+
+    Args:
+        invalid: not those of a lease that is held now.
+        unordered: behind an unacked message of the same ordering key; valid after its ack.
+    """
+
+    def __init__(self, invalid: list[str], unordered: list[str]) -> None:
+        Refusal.__init__(
+            self,
+            f"Some ids are not acknowledged: the leases of {len(invalid)} are not held any more,"
+            f" {len(unordered)} are out of the order of their key.",
+        )
+        metadata = dict.fromkeys(invalid, "PERMANENT_FAILURE_INVALID_ACK_ID")
+        metadata |= dict.fromkeys(unordered, "TRANSIENT_FAILURE_UNORDERED_ACK_ID")
+        self.info = ErrorInfo("EXACTLY_ONCE_ACKID_FAILURE", metadata)
 
 
 class OutOfRange(Refusal):

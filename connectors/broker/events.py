@@ -7,25 +7,35 @@ from typing import Any, NamedTuple
 import msgspec
 import xxhash
 
-from connectors.broker.settings import SubscriptionSettings, TopicSettings
+from connectors.broker.settings import SnapshotSettings, SubscriptionSettings, TopicSettings
 
 __all__ = [
     "Acked",
     "Block",
     "Checkpoint",
+    "Detached",
     "DocumentStored",
     "Event",
+    "Expunged",
+    "Moved",
     "Place",
     "Published",
     "Skipped",
+    "SnapshotCreated",
+    "SnapshotDeleted",
+    "SnapshotState",
+    "SnapshotUpdated",
+    "Sought",
     "SubscriptionCreated",
     "SubscriptionDeleted",
     "SubscriptionState",
     "SubscriptionUpdated",
+    "Swept",
     "TopicCreated",
     "TopicDeleted",
     "TopicState",
     "TopicUpdated",
+    "Used",
     "key_hash",
 ]
 
@@ -98,11 +108,87 @@ class SubscriptionDeleted(msgspec.Struct, frozen=True, tag=True):
     uid: int
 
 
+class Detached(msgspec.Struct, frozen=True, tag=True):
+    """A subscription has lost its backlog and gets nothing any more."""
+
+    uid: int
+
+
+class Used(msgspec.Struct, frozen=True, tag=True):
+    """Subscriptions were used at this time, microseconds since 1970; it is told now and then."""
+
+    uids: list[int]
+    time_us: int
+
+
+class Sought(msgspec.Struct, frozen=True, tag=True):
+    """What a subscription has to deliver is this from here on, by a seek."""
+
+    uid: int
+    base: int
+    acked: bytes
+    """Compressed bitmap from ``base`` to the topic's end."""
+    discard_until_us: int = 0
+    """What is published before this time counts as acked."""
+
+
+class Expunged(msgspec.Struct, frozen=True, tag=True):
+    """Positions below ``until`` are too old for a subscription, or for a topic's retention.
+
+    They count as acked and are not retained.
+    """
+
+    uid: int
+    until: int
+
+
+class SnapshotCreated(msgspec.Struct, frozen=True, tag=True):
+    """A snapshot holds what is not acked here, and everything published from here on."""
+
+    uid: int
+    topic_uid: int
+    settings: SnapshotSettings
+    base: int
+    acked: bytes
+    """Compressed bitmap from ``base`` to the topic's end."""
+
+
+class SnapshotUpdated(msgspec.Struct, frozen=True, tag=True):
+    """The settings of a snapshot are these from here on."""
+
+    uid: int
+    settings: SnapshotSettings
+
+
+class SnapshotDeleted(msgspec.Struct, frozen=True, tag=True):
+    """The snapshot is gone, and what only it held."""
+
+    uid: int
+
+
+class Swept(msgspec.Struct, frozen=True, tag=True):
+    """Blocks that nobody needs are let go of, also behind older ones that somebody needs.
+
+    It is an event because what a later seek can bring back depends on it.
+    """
+
+
 class Published(msgspec.Struct, frozen=True, tag=True):
     """Messages were added to the end of a topic; their rows are at ``place``."""
 
     topic_uid: int
     first_id: int
+    count: int
+    time_us: int
+    place: Place | None = None
+    key: int = 0
+
+
+class Moved(msgspec.Struct, frozen=True, tag=True):
+    """The messages of a block that are needed were copied to ``place``, from ``first`` on."""
+
+    topic_uid: int
+    first: int
     count: int
     time_us: int
     place: Place | None = None
@@ -146,6 +232,7 @@ class TopicState(msgspec.Struct, frozen=True):
     settings: TopicSettings
     deleted: bool
     end: int
+    retained_from: int | None = None
 
 
 class SubscriptionState(msgspec.Struct, frozen=True):
@@ -155,6 +242,21 @@ class SubscriptionState(msgspec.Struct, frozen=True):
     topic_uid: int
     settings: SubscriptionSettings
     base: int
+    acked: bytes
+    floor: int = 0
+    detached: bool = False
+    discard_until_us: int = 0
+    used_us: int = 0
+
+
+class SnapshotState(msgspec.Struct, frozen=True):
+    """A snapshot in a checkpoint."""
+
+    uid: int
+    topic_uid: int
+    settings: SnapshotSettings
+    base: int
+    end: int
     acked: bytes
 
 
@@ -167,6 +269,7 @@ class Checkpoint(msgspec.Struct, frozen=True, tag=True):
     documents: list[DocumentStored] = []
     last_us: int = 0
     """The newest publish time, which later ones don't go behind."""
+    snapshots: list[SnapshotState] = []
 
 
 Change = (
@@ -176,6 +279,13 @@ Change = (
     | SubscriptionCreated
     | SubscriptionUpdated
     | SubscriptionDeleted
+    | Detached
+    | Used
+    | Sought
+    | Expunged
+    | SnapshotCreated
+    | SnapshotUpdated
+    | SnapshotDeleted
 )
-Catalog = Change | DocumentStored | Checkpoint
-Event = Catalog | Published | Skipped | Acked
+Catalog = Change | DocumentStored | Swept | Checkpoint
+Event = Catalog | Published | Moved | Skipped | Acked

@@ -9,15 +9,34 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
-from connectors.broker import filters
+from connectors.broker import filters, rows
 from connectors.broker.events import Published, Skipped, SubscriptionCreated
 from connectors.broker.frame import Entry
+from connectors.broker.log import Log
+from connectors.broker.need import Part
+from connectors.broker.resources import Subscription
 from connectors.broker.state import State
 
-__all__ = ["Filters", "compiled"]
+__all__ = ["Filters", "compiled", "passing"]
 
 compiled = lru_cache(1_024)(filters.compile)
 """The filter that a text means; a filter never changes."""
+
+
+def passing(log: Log, subscription: Subscription, wanted: Part) -> Part:
+    """Return those of wanted positions that pass the subscription's filter.
+
+    A seek brings back what was never asked through it, or counted as acked because of it.
+    """
+    matching = compiled(subscription.settings.filter)
+    needed = wanted.needed.copy()
+    for block in subscription.topic.blocks:
+        low, high = block.first - wanted.base, block.first - wanted.base + block.messages
+        part = needed[max(low, 0) : max(high, 0)]
+        if part.any():
+            batch = pa.ipc.read_record_batch(log.payload(block.place), rows.STORED)
+            part &= matching.mask(batch.column("attributes"))[max(-low, 0) :]
+    return Part(wanted.base, needed)
 
 
 class Filters:

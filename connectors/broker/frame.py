@@ -2,21 +2,22 @@
 
     offset  size  field
          0     4  magic "HRF1"
-         4     2  kind: 1 catalog event or checkpoint, JSON; 2 publish; 3 ack; 4 bundle; 5 skip
+         4     2  kind: 1 catalog event or checkpoint, JSON; 2 publish; 3 ack; 4 bundle; 5 skip;
+                 6 move
          6     2  zero
          8     8  size of the payload, bytes
         16     8  check sum: XXH3 of the header behind it and of the payload
         24     8  durable: bytes of this segment that were synced before this was written
-        32     8  uid of the topic (publish) or of the subscription (ack, skip)
-        40     8  first message id (publish, skip)
-        48     8  publish time, microseconds since 1970 (publish)
-        56     4  number of messages (publish), of ranges (ack, skip) or of frames (bundle)
-        60     4  hash of the ordering key (publish)
+        32     8  uid of the topic (publish, move) or of the subscription (ack, skip)
+        40     8  first message id (publish, skip) or first position (move)
+        48     8  publish time, microseconds since 1970 (publish, move)
+        56     4  number of messages (publish, move), of ranges (ack, skip) or of frames (bundle)
+        60     4  hash of the ordering key (publish, move)
 
-The payload of a publish is an Arrow IPC record batch without its schema (``rows.STORED``), which
-is later read in place. That of an ack is ranges of positions: start and stop, 8 bytes each; that
-of a skip the same with offsets in the publish. That of a bundle is frames without check sums of
-their own: all of them happened, or none.
+The payload of a publish and of a move is an Arrow IPC record batch without its schema
+(``rows.STORED``), which is later read in place. That of an ack is ranges of positions: start and
+stop, 8 bytes each; that of a skip the same with offsets in the publish. That of a bundle is frames
+without check sums of their own: all of them happened, or none.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ import numpy as np
 import xxhash
 
 from connectors.broker.backlog import Positions
-from connectors.broker.events import Acked, Catalog, Event, Place, Published, Skipped
+from connectors.broker.events import Acked, Catalog, Event, Moved, Place, Published, Skipped
 
 __all__ = ["ALIGNMENT", "HEADER_BYTES", "Entry", "Frame", "Pieces", "decode", "encode", "scan"]
 
 Entry = tuple[Event, bytes | memoryview]
-"""An event and, for a publish, its rows."""
+"""An event and, for a publish or a move, the rows."""
 
 ALIGNMENT = HEADER_BYTES = 64
 
 _MAGIC = b"HRF1"
 _HEADER = struct.Struct("<4sHHQQQQQqII")
 _CHECKED_FROM = 24
-_CATALOG, _PUBLISH, _ACK, _BUNDLE, _SKIP = 1, 2, 3, 4, 5
+_CATALOG, _PUBLISH, _ACK, _BUNDLE, _SKIP, _MOVE = 1, 2, 3, 4, 5, 6
 _decode_catalog = msgspec.json.Decoder(Catalog).decode
 
 
@@ -122,6 +123,9 @@ def _packed(entry: Entry, durable: int) -> tuple[bytearray, bytes | memoryview]:
         case Published():
             facts = (event.topic_uid, event.first_id, event.time_us, event.count, event.key)
             kind, payload = _PUBLISH, rows
+        case Moved():
+            facts = (event.topic_uid, event.first, event.time_us, event.count, event.key)
+            kind, payload = _MOVE, rows
         case Acked(uid=uid, positions=positions):
             payload, ranges = _pack_ranges(positions)
             kind, facts = _ACK, (uid, 0, 0, ranges, 0)
@@ -142,15 +146,17 @@ def _header(
 def _event(data: memoryview, offset: int, segment: int) -> tuple[Event, int]:
     """Return the event of a frame that is known to be whole, and where the frame ends."""
     body = offset + HEADER_BYTES
-    _, kind, _, size, _, _, uid, first_id, time_us, count, key = _HEADER.unpack_from(data, offset)
+    _, kind, _, size, _, _, uid, first, time_us, count, key = _HEADER.unpack_from(data, offset)
     payload = data[body : body + size]
     event: Event
     if kind == _PUBLISH:
-        event = Published(uid, first_id, count, time_us, Place(segment, body, size), key)
+        event = Published(uid, first, count, time_us, Place(segment, body, size), key)
+    elif kind == _MOVE:
+        event = Moved(uid, first, count, time_us, Place(segment, body, size), key)
     elif kind == _ACK:
         event = Acked(uid, _unpack_ranges(payload))
     elif kind == _SKIP:
-        event = Skipped(uid, first_id, _unpack_ranges(payload))
+        event = Skipped(uid, first, _unpack_ranges(payload))
     else:
         event = _decode_catalog(payload)
     return event, body + size + -size % ALIGNMENT

@@ -139,6 +139,10 @@ class Log:
             if number not in self._live:
                 self._remove(number)
 
+    def closed_bytes(self) -> dict[int, int]:
+        """Return the size of each segment but the one in use."""
+        return {number: self._path(number).stat().st_size for number in self._segments[:-1]}
+
     def check_room(self, size_bytes: int) -> None:
         """Refuse what would eat into the reserve that acks and checkpoints need to free space.
 

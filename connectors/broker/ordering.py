@@ -17,7 +17,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -106,13 +106,15 @@ class Ordering:
                 if phase == ACKED:
                     self._trim(key)
 
-    def accepted(self, keys: Iterable[int]) -> Positions:
-        """Return the acked positions at the front of keys: those that need not wait."""
+    def accepted(self, positions: Positions) -> Positions:
+        """Return what is acked at the front of keys, if these positions are, which have a key."""
         found = [np.empty(0, np.int64)]
-        for key in keys:
-            for start, stop in self._queues[key].ranges if key in self._queues else ():
+        for key in np.unique(self._columns.at("key", positions)).tolist():
+            for start, stop in self._queues[key].ranges:
                 phases = self._columns.view("phase", start, stop)
                 given = (phases == DEFERRED) | (phases == SETTLING)
+                low, high = np.searchsorted(positions, (start, stop))
+                given[positions[low:high] - start] = True
                 open_ones = np.flatnonzero(~given & (phases != ACKED))
                 until = open_ones[0] if open_ones.size else stop - start
                 found.append(np.flatnonzero(given[:until]) + start)

@@ -22,6 +22,7 @@ __all__ = [
     "text",
     "texts",
     "truths",
+    "where",
 ]
 
 STORED = pa.schema(
@@ -83,6 +84,11 @@ def truths(column: pa.BooleanArray) -> npt.NDArray[np.bool_]:
     packed = np.frombuffer(column.buffers()[1], np.uint8)
     end = column.offset + len(column)
     return np.unpackbits(packed, count=end, bitorder="little")[column.offset :].view(np.bool_)
+
+
+def where(column: pa.Array, mask: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return the values of which the mask is true."""
+    return column.take(numbers(np.flatnonzero(mask), pa.int64()))
 
 
 def plain_map(attributes: pa.MapArray) -> pa.MapArray:

@@ -10,13 +10,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+import numpy as np
+import pyarrow as pa
 from google.protobuf.message import DecodeError
 
-from connectors.broker import ackids, limits, rules, schema, wire
+from connectors.broker import ackids, limits, rows, rules, schema, wire
 from connectors.broker.batches import Batches
 from connectors.broker.catalog import Catalog
+from connectors.broker.delivery import Acks, Want
 from connectors.broker.engine import Engine
-from connectors.broker.errors import InvalidArgument, NotFound, Unsupported
+from connectors.broker.errors import InvalidAckIds, InvalidArgument, NotFound, Unsupported
 from connectors.broker.statuses import details_of, status_of
 from connectors.broker.stream import Stream
 
@@ -105,13 +108,13 @@ class Router(grpc.GenericRpcHandler):
         fields = wire.decode("PullRequest", request)
         subscription = self._catalog.subscription(fields["subscription"])
         rules.check_positive("max_messages", fields["max_messages"])
-        delivery = await self._engine.lease_within(
-            0.0 if fields["return_immediately"] else limits.PULL_WAIT_S,
-            subscription,
+        want = Want(
             min(fields["max_messages"], limits.PULL_MESSAGES_MAX),
             limits.RESPONSE_BYTES_MAX,
             subscription.settings.ack_deadline_s,
         )
+        wait_s = 0.0 if fields["return_immediately"] else limits.PULL_WAIT_S
+        delivery = await self._engine.delivery.lease_within(wait_s, subscription, want)
         return wire.encode_delivery(subscription.uid, delivery) if delivery else b""
 
     async def _acknowledge(self, request: bytes) -> bytes:
@@ -119,8 +122,9 @@ class Router(grpc.GenericRpcHandler):
         fields = wire.decode("AcknowledgeRequest", request)
         subscription = self._catalog.subscription(fields["subscription"])
         rules.check_ack_ids(fields["ack_ids"])
-        positions, _ = ackids.parse(fields["ack_ids"], subscription.uid)
-        await self._engine.ack(subscription, positions)
+        positions, generations = ackids.parse(fields["ack_ids"], subscription.uid)
+        acks = await self._engine.delivery.ack(subscription, positions, generations)
+        _check_counted(fields["ack_ids"], acks)
         return b""
 
     async def _modify_ack_deadline(self, request: bytes) -> bytes:
@@ -130,7 +134,10 @@ class Router(grpc.GenericRpcHandler):
         rules.check_ack_ids(fields["ack_ids"])
         rules.check_extension_s("ack_deadline_seconds", fields["ack_deadline_seconds"])
         positions, generations = ackids.parse(fields["ack_ids"], subscription.uid)
-        self._engine.extend(subscription, positions, generations, fields["ack_deadline_seconds"])
+        seconds = fields["ack_deadline_seconds"]
+        held = self._engine.delivery.extend(subscription, positions, generations, seconds)
+        if subscription.settings.exactly_once:
+            _check_counted(fields["ack_ids"], Acks(~held, np.zeros(held.size, np.bool_)))
         return b""
 
     async def _streaming_pull(self, _requests: Any, context: Any) -> None:
@@ -138,6 +145,15 @@ class Router(grpc.GenericRpcHandler):
             await Stream(self._engine, self._catalog, context).run()
         except Exception as error:  # noqa: BLE001 - all that is no refusal is our own fault
             await _abort(context, error)
+
+
+def _check_counted(ack_ids: pa.StringArray, acks: Acks) -> None:
+    """Refuse a request some of whose ids did not count."""
+    if acks.invalid.any() or acks.unordered.any():
+        raise InvalidAckIds(
+            rows.where(ack_ids, acks.invalid).to_pylist(),
+            rows.where(ack_ids, acks.unordered).to_pylist(),
+        )
 
 
 def _answering(method: Unary) -> Callable[[bytes, Any], Awaitable[bytes]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ptars import HandlerPool, PtarsConfig
 
 from connectors.broker import ackids, rows, schema
-from connectors.broker.engine import Delivery
+from connectors.broker.delivery import Delivery
 from connectors.broker.errors import InvalidArgument
 
 __all__ = ["decode", "encode_delivery", "encode_publish"]
@@ -55,8 +55,10 @@ def encode_publish(message_ids: pa.StringArray) -> bytes:
 def encode_delivery(subscription_uid: int, delivery: Delivery) -> bytes:
     """Return a ``PullResponse``; the same bytes are a ``StreamingPullResponse``."""
     ack_ids = ackids.pack(subscription_uid, delivery.positions, delivery.generation)
-    columns = [ack_ids, delivery.rows.to_struct_array()]
-    received = pa.StructArray.from_arrays(columns, names=["ack_id", "message"])
+    columns = {"ack_id": ack_ids, "message": delivery.rows.to_struct_array()}
+    if delivery.attempts is not None:
+        columns["delivery_attempt"] = rows.numbers(delivery.attempts, pa.int32())
+    received = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
     return _encoded("PullResponse", {"received_messages": received})
 
 

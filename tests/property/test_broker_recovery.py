@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.broker import limits, schema, wire
+from connectors.broker.delivery import Want
 from connectors.broker.engine import Engine
 from connectors.broker.events import SubscriptionCreated, TopicCreated
 from connectors.broker.settings import SubscriptionSettings, TopicSettings
@@ -48,10 +49,10 @@ async def start(directory: Path, *, create: bool = False) -> Engine:
 def deliverable(engine: Engine, name: str) -> list[bytes]:
     """Lease everything there is, give it back, return the payloads."""
     subscription = engine.state.subscription(name)
-    delivery = engine.lease(subscription, 1_000, 1 << 30, 10.0)
+    delivery = engine.delivery.lease(subscription, Want(1_000, 1 << 30, 10.0))
     if delivery is None:
         return []
-    engine.extend(subscription, delivery.positions, delivery.generation, 0)
+    engine.delivery.extend(subscription, delivery.positions, delivery.generation, 0)
     payloads: list[bytes] = delivery.rows.column("data").to_pylist()
     return payloads
 
@@ -86,12 +87,12 @@ async def follow(steps: list[tuple[Any, ...]], directory: Path, clock: Clock) ->
                     subscription = engine.state.subscription(name)
                     positions = subscription.backlog.peek(1_000)
                     chosen = sorted({n for n in indices if n < positions.size}, reverse=True)
-                    await engine.ack(subscription, positions[chosen])
+                    await engine.delivery.ack(subscription, positions[chosen], 0)
                     for index in chosen:
                         del expected[name][index]
                 case ("pass", seconds):
                     clock.now_s += seconds
-                    await engine.forget()
+                    await engine.lifecycle.housekeep()
                     for name, waiting in expected.items():
                         oldest_s = clock.now_s - RETENTION_S[name]
                         expected[name] = [each for each in waiting if each[0] >= oldest_s]

@@ -157,7 +157,7 @@ import sys
 import numpy as np
 import connectors.broker.server
 from connectors.broker import filters, rows, rules, schema, wire
-from connectors.broker.engine import Delivery
+from connectors.broker.delivery import Delivery
 
 message = {"attributes": {"a": "1"}, "ordering_key": "k"}
 request = schema.message("PublishRequest")(messages=[message] * 3).SerializeToString()
@@ -168,7 +168,7 @@ chosen = filters.compile('attributes.a = "1" OR hasPrefix(attributes.a, "1")')
 chosen.mask(batch.column("attributes"))
 wire.encode_publish(batch.column("message_id"))
 batch = batch.take(rows.numbers(np.array([0, 2]), rows.pa.int64()))
-wire.encode_delivery(1, Delivery(batch, np.array([0, 2]), 1))
+wire.encode_delivery(1, Delivery(batch, np.array([0, 2]), 1, None))
 print([each for each in ("google.pubsub_v1", "google.api_core", "pandas") if each in sys.modules])
 """
 

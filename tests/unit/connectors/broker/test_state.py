@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from connectors.broker import housekeeping
 from connectors.broker.errors import AlreadyExists, CorruptLog, NotFound
 from connectors.broker.events import (
     Acked,
     Event,
+    Expunged,
     Place,
     Published,
     SubscriptionCreated,
@@ -128,8 +130,10 @@ def test_sweep_frees_blocks_behind_an_old_message() -> None:
         TOPIC, SUBSCRIPTION, publish(2, 1), publish(2, 2), publish(2, 3), Acked(2, np.arange(1, 5))
     )
     assert state.reclaim() == []
-    assert state.sweep() == [place(2)]
-    assert state.sweep() == []
+    state.sweep()
+    assert state.reclaim() == [place(2)]
+    state.sweep()
+    assert state.reclaim() == []
     state.check_complete()
     assert waiting(state.subscription(S)) == [0, 5]
 
@@ -140,19 +144,15 @@ def test_retention_finds_what_is_older() -> None:
         TOPIC, SUBSCRIPTION, SECOND, publish(2, 1, time_us=0), publish(1, 2, time_us=HOUR_US)
     )
     state.apply(Acked(3, np.array([1])))
-    assert overdue(state, 600_000_000) == {}
-    assert overdue(state, 600_000_001) == {2: [0, 1]}
-    assert overdue(state, 1_200_000_001) == {2: [0, 1], 3: [0]}
-    for event in state.overdue(1_200_000_001):
+    assert housekeeping.ended(state, 600_000_000) == []
+    assert housekeeping.ended(state, 600_000_001) == [Expunged(2, 2)]
+    overdue = housekeeping.ended(state, 1_200_000_001)
+    assert overdue == [Expunged(2, 2), Expunged(3, 2)]
+    for event in overdue:
         state.apply(event)
     assert waiting(state.subscription(S)) == waiting(state.subscription(S2)) == [2]
     assert state.reclaim() == [place(1)]
-    assert overdue(state, 1_200_000_001) == {}
-
-
-def overdue(state: State, now_us: int) -> dict[int, list[int]]:
-    """Return the overdue positions by subscription."""
-    return {event.uid: event.positions.tolist() for event in state.overdue(now_us)}
+    assert housekeeping.ended(state, 1_200_000_001) == []
 
 
 def test_leases_of_all_subscriptions_expire() -> None:

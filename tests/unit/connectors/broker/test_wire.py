@@ -6,7 +6,7 @@ import pytest
 from google.pubsub_v1.types import pubsub
 
 from connectors.broker import rows, wire
-from connectors.broker.engine import Delivery
+from connectors.broker.delivery import Delivery
 from connectors.broker.errors import InvalidArgument
 
 REQUEST = pubsub.PublishRequest(
@@ -49,7 +49,7 @@ def test_delivery_is_a_pull_response_to_google(picked: list[int]) -> None:
     """What is sent reads, with Google's classes, as what was published."""
     positions = np.array(picked)
     batch = stored().take(pa.array(picked))
-    raw = wire.encode_delivery(5, Delivery(batch, positions, 1))
+    raw = wire.encode_delivery(5, Delivery(batch, positions, 1, None))
     response = pubsub.PullResponse.deserialize(raw)
     assert [m.message.data for m in response.received_messages] == [
         REQUEST.messages[n].data for n in picked
@@ -68,7 +68,7 @@ def test_delivery_is_a_pull_response_to_google(picked: list[int]) -> None:
 
 def test_slice_of_rows_is_delivered_alone() -> None:
     """Rows read in place are slices, with offsets that the encoder must respect."""
-    raw = wire.encode_delivery(5, Delivery(stored().slice(1, 1), np.array([1]), 1))
+    raw = wire.encode_delivery(5, Delivery(stored().slice(1, 1), np.array([1]), 1, None))
     (only,) = pubsub.PullResponse.deserialize(raw).received_messages
     assert (only.message.data, dict(only.message.attributes)) == (b"", {"k": "w"})
 
