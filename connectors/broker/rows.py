@@ -12,8 +12,10 @@ import pyarrow as pa
 __all__ = [
     "DELIVERED",
     "STORED",
+    "binaries",
     "join",
     "lengths",
+    "maps",
     "numbers",
     "offsets",
     "plain_map",
@@ -71,10 +73,23 @@ def text(value: str) -> pa.StringScalar:
 
 def texts(values: Sequence[str]) -> pa.StringArray:
     """Return an array of strings; ``pa.array`` would import pandas."""
-    encoded = [each.encode() for each in values]
-    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
-    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+    return binaries([each.encode() for each in values]).cast(pa.string())
+
+
+def binaries(values: Sequence[bytes]) -> pa.BinaryArray:
+    """Return an array of byte strings; ``pa.array`` would import pandas."""
+    ends = np.cumsum([0, *map(len, values)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(pa.binary(), len(values), buffers)
+
+
+def maps(values: Sequence[dict[str, str]]) -> pa.MapArray:
+    """Return an array of attributes; ``pa.array`` would import pandas."""
+    ends = numbers(np.cumsum([0, *map(len, values)], dtype=np.int32), pa.int32())
+    keys, items = (
+        texts([text for each in values for text in part(each)]) for part in (dict.keys, dict.values)
+    )
+    return pa.MapArray.from_arrays(ends, keys, items)
 
 
 def truths(column: pa.BooleanArray) -> npt.NDArray[np.bool_]:
