@@ -9,14 +9,18 @@ import sys
 from pathlib import Path
 
 from connectors.broker.errors import CorruptLog, DataDirInUse
-from connectors.broker.server import PortInUse, serve
+from connectors.broker.http.listening import PortInUse, check_free
+from connectors.broker.server import Addresses, Serving, serve
+
+_PORT_MAX = 65_535
+_OFF = "off"
 
 
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
     options = _parser().parse_args(argv)
     try:
-        asyncio.run(_serve(options.data_dir, options.host, options.port))
+        asyncio.run(_serve(_serving(options)))
     except (CorruptLog, DataDirInUse, PortInUse, OSError) as error:
         print(f"broker: {error}", file=sys.stderr)
         return 1
@@ -26,26 +30,69 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m connectors.broker", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True, help="directory of the log")
-    parser.add_argument("--port", type=_port, default=8085, help="0 takes any free one (8085)")
+    parser.add_argument("--port", type=_port, default=8085, help="of gRPC; 0 takes any free (8085)")
+    parser.add_argument(
+        "--http-port",
+        type=_http_port,
+        help="of REST, metrics and the status page; 0 takes any free one, 'off' serves none"
+        " (the one after --port, or any if that is taken)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name with a dot under which the HTTP port is known; may be repeated",
+    )
     return parser
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65_535:  # noqa: PLR2004 - the largest port there is
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a number from 0 to 65535")
+    if not text.isdigit() or int(text) > _PORT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number from 0 to {_PORT_MAX}")
     return int(text)
 
 
-async def _serve(data_dir: Path, host: str, port: int) -> None:
+def _http_port(text: str) -> int | str:
+    return text if text == _OFF else _port(text)
+
+
+def _serving(options: argparse.Namespace) -> Serving:
+    return Serving(
+        options.data_dir,
+        options.host,
+        options.port,
+        _chosen_http_port(options),
+        frozenset(name.lower() for name in options.allow_host),
+    )
+
+
+def _chosen_http_port(options: argparse.Namespace) -> int | None:
+    if options.http_port == _OFF:
+        return None
+    if options.http_port is not None:
+        return int(options.http_port)
+    if not 0 < options.port < _PORT_MAX:
+        return 0
+    try:
+        check_free(options.host, options.port + 1)
+    except PortInUse:
+        return 0
+    return int(options.port) + 1
+
+
+async def _serve(serving: Serving) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(data_dir, host, port, _announce, stop)
+    await serve(serving, _announce, stop)
 
 
-def _announce(address: str) -> None:
-    print(f"broker ready on {address}; export PUBSUB_EMULATOR_HOST={address}", flush=True)
+def _announce(addresses: Addresses) -> None:
+    address = addresses.grpc
+    http = f" HTTP on http://{addresses.http};" if addresses.http else ""
+    print(f"broker ready on {address};{http} export PUBSUB_EMULATOR_HOST={address}", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import grpc
 import grpc.aio
 
 from connectors.broker import limits
 from connectors.broker.engine import Engine
+from connectors.broker.http.listening import Doorman, PortInUse, bind, check_free, joined
 from connectors.broker.service import Router
 
-__all__ = ["Broker", "PortInUse", "serve"]
+__all__ = ["Addresses", "Broker", "Serving", "serve"]
 
 _STOP_GRACE_S = 0.5
 _OPTIONS = [
@@ -28,42 +33,104 @@ _OPTIONS = [
 ]
 
 
-class PortInUse(Exception):  # noqa: N818 - says what is in use
-    """The address can't be listened on."""
-
-
-async def serve(
-    directory: Path, host: str, port: int, ready: Callable[[str], None], stop: asyncio.Event
-) -> None:
-    """Serve a data directory until ``stop`` is set.
+@dataclass(frozen=True)
+class Serving:
+    """What is served, and where.
 
     Args:
         directory: of the log; made if it is missing.
         host: address to listen on.
-        port: to listen on; 0 takes any free one.
-        ready: called with ``HOST:PORT`` once the server answers.
+        port: of gRPC; 0 takes any free one.
+        http_port: 0 takes any free one, None serves no HTTP.
+        allowed_hosts: names, in lower case, under which a browser may know the broker.
+    """
+
+    directory: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    http_port: int | None = None
+    allowed_hosts: frozenset[str] = frozenset()
+
+
+class Addresses(NamedTuple):
+    """Where a server answers, each as ``HOST:PORT``."""
+
+    grpc: str
+    http: str
+    """Empty if there is no HTTP."""
+
+
+async def serve(serving: Serving, ready: Callable[[Addresses], None], stop: asyncio.Event) -> None:
+    """Serve a data directory until ``stop`` is set.
+
+    Args:
+        serving: what, and where.
+        ready: called with the addresses once the server answers.
         stop: ends it.
 
     Raises:
-        PortInUse: the address can't be listened on.
+        PortInUse: an address can't be listened on.
         DataDirInUse: another broker has the directory open.
         CorruptLog: the log was damaged.
         OSError: the directory can't be made or written.
     """
-    engine = Engine(directory)
+    if serving.port:
+        check_free(serving.host, serving.port)
+    sockets = [] if serving.http_port is None else bind(serving.host, serving.http_port)
     try:
-        server = grpc.aio.server(options=_OPTIONS)
-        server.add_generic_rpc_handlers((Router(engine),))
+        engine = Engine(serving.directory)
         try:
-            bound = server.add_insecure_port(f"{host}:{port}")
-        except RuntimeError as error:
-            raise PortInUse(f"{host}:{port} can't be listened on: {error}") from None
-        await server.start()
-        ready(f"{host}:{bound}")
-        await stop.wait()
-        await server.stop(_STOP_GRACE_S)
+            router = Router(engine)
+            async with _grpc(serving, router) as address, _http(sockets, serving, engine, router):
+                port = sockets[0].getsockname()[1] if sockets else 0
+                ready(Addresses(address, joined(serving.host, port) if sockets else ""))
+                await stop.wait()
+        finally:
+            await engine.close()
     finally:
-        await engine.close()
+        for each in sockets:
+            each.close()
+
+
+@asynccontextmanager
+async def _grpc(serving: Serving, router: Router) -> AsyncIterator[str]:
+    """Answer gRPC during the block; give its address."""
+    server = grpc.aio.server(options=_OPTIONS)
+    server.add_generic_rpc_handlers((router,))
+    try:
+        bound = server.add_insecure_port(joined(serving.host, serving.port))
+    except RuntimeError as error:
+        address = joined(serving.host, serving.port)
+        raise PortInUse(f"{address} can't be listened on: {error}") from None
+    await server.start()
+    try:
+        yield joined(serving.host, bound)
+    finally:
+        await server.stop(_STOP_GRACE_S)
+
+
+@asynccontextmanager
+async def _http(
+    sockets: list[socket.socket], serving: Serving, engine: Engine, router: Router
+) -> AsyncIterator[None]:
+    """Answer HTTP during the block."""
+
+    async def open_door(listening: list[socket.socket]) -> Callable[[], Awaitable[None]]:
+        site = await asyncio.to_thread(_import_site)
+        hosts = serving.allowed_hosts | {serving.host.lower()}
+        return await site(listening, engine, router.call, hosts)
+
+    doorman = Doorman(sockets, open_door)
+    try:
+        yield
+    finally:
+        await doorman.close()
+
+
+def _import_site() -> Callable[..., Awaitable[Callable[[], Awaitable[None]]]]:
+    from connectors.broker.http.site import open_site  # noqa: PLC0415 - aiohttp takes 0.2 s
+
+    return open_site
 
 
 class Broker:
@@ -76,19 +143,31 @@ class Broker:
         data_dir: directory of the log; made if it is missing.
         port: to listen on; 0 takes any free one.
         host: address to listen on.
+        http_port: of REST, metrics and the status page; 0 takes any free one, None serves none.
     """
 
-    def __init__(self, data_dir: str | Path, port: int = 0, host: str = "127.0.0.1") -> None:
-        self._data_dir, self._port, self._host = Path(data_dir), port, host
+    def __init__(
+        self,
+        data_dir: str | Path,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        http_port: int | None = None,
+    ) -> None:
+        self._serving = Serving(Path(data_dir), host, port, http_port)
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self._started = threading.Event()
         self._failure: BaseException | None = None
-        self._address = ""
+        self._addresses = Addresses("", "")
 
     @property
     def address(self) -> str:
         """``HOST:PORT``, the value for ``PUBSUB_EMULATOR_HOST``."""
-        return self._address
+        return self._addresses.grpc
+
+    @property
+    def http_address(self) -> str:
+        """``http://HOST:PORT`` of the REST API; empty if there is no HTTP."""
+        return f"http://{self._addresses.http}" if self._addresses.http else ""
 
     def __enter__(self) -> Broker:
         self._thread.start()
@@ -119,8 +198,8 @@ class Broker:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await serve(self._data_dir, self._host, self._port, self._ready, self._stop)
+        await serve(self._serving, self._ready, self._stop)
 
-    def _ready(self, address: str) -> None:
-        self._address = address
+    def _ready(self, addresses: Addresses) -> None:
+        self._addresses = addresses
         self._started.set()

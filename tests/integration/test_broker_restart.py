@@ -21,7 +21,7 @@ from google.pubsub_v1.types import pubsub
 
 from connectors.broker import Broker, limits
 from connectors.broker.errors import DataDirInUse
-from connectors.broker.server import PortInUse
+from connectors.broker.http.listening import PortInUse
 
 pytestmark = pytest.mark.integration
 
@@ -87,7 +87,9 @@ def process(directory: Path) -> Iterator[tuple[subprocess.Popen[str], Client]]:
     try:
         assert running.stdout
         line = running.stdout.readline()
-        match = re.fullmatch(r"broker ready on (\S+); export PUBSUB_EMULATOR_HOST=\1\n", line)
+        match = re.fullmatch(
+            r"broker ready on (\S+); HTTP on http://\S+; export PUBSUB_EMULATOR_HOST=\1\n", line
+        )
         assert match, line
         client = Client(match[1])
         yield running, client
@@ -184,6 +186,8 @@ def test_start_that_must_fail_says_why(tmp_path: Path) -> None:
             assert done.returncode != 0
             assert sentence in done.stderr
             assert "Traceback" not in done.stderr
+            if "listened" in sentence:
+                assert len(done.stderr.splitlines()) == 1, "gRPC has said something, too"
 
 
 def test_start_in_process_that_must_fail_raises(tmp_path: Path) -> None:

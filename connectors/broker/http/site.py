@@ -1,0 +1,122 @@
+"""All that the HTTP port serves: by path to the REST API, or to one of a few pages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from connectors.broker import limits
+from connectors.broker.engine import Engine
+from connectors.broker.http import metrics
+from connectors.broker.http.connections import Connections
+from connectors.broker.http.guard import trespass
+from connectors.broker.http.rest import Answer, Call, Rest, failure
+
+__all__ = ["open_site"]
+
+_log = logging.getLogger(__name__)
+
+_STOP_GRACE_S = 0.5
+_QUERY_FIELDS_MAX = 100
+_JSON = "application/json; charset=utf-8"
+_TEXT = "text/plain; charset=utf-8"
+_ROOT = b"Ok: the REST API is at /v1/, the status page at /ui, also /healthz and /metrics.\n"
+_FORM = "application/x-www-form-urlencoded"
+
+
+async def open_site(
+    sockets: list[socket.socket], engine: Engine, call: Call, hosts: Collection[str]
+) -> Callable[[], Awaitable[None]]:
+    """Serve listening sockets; return what ends that.
+
+    Args:
+        sockets: to accept connections from.
+        engine: to show.
+        call: answers a call of the API.
+        hosts: names under which browsers may know the broker.
+    """
+    site = _Site(engine, call, hosts)
+    runner = web.ServerRunner(
+        Connections(site.answer), handle_signals=False, shutdown_timeout=_STOP_GRACE_S
+    )
+    await runner.setup()
+    for each in sockets:
+        await web.SockSite(runner, each).start()
+    return runner.cleanup
+
+
+class _Site:
+    def __init__(self, engine: Engine, call: Call, hosts: Collection[str]) -> None:
+        self._engine, self._hosts = engine, hosts
+        self._rest = Rest(call)
+        self._pages = {
+            "/": self._root,
+            "/healthz": self._health,
+            "/readyz": self._health,
+            "/metrics": self._metrics,
+        }
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer any request."""
+        reason = trespass(request.headers, self._hosts)
+        if reason is not None:
+            return _response(failure(403, "PERMISSION_DENIED", f"Refused: {reason}."))
+        path = request.raw_path.partition("?")[0]
+        if path.startswith("/v1/"):
+            return await self._call(request, path)
+        page = self._pages.get(path)
+        if page is None or request.method not in ("GET", "HEAD"):
+            return _response(failure(404, "NOT_FOUND", f"Nothing is at {request.method} {path}."))
+        return page(request)
+
+    async def _call(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        try:
+            body = await asyncio.wait_for(request.read(), limits.HTTP_BODY_S_MAX)
+            query = _fields(request.query_string)
+        except asyncio.TimeoutError:
+            return _response(failure(408, "DEADLINE_EXCEEDED", "The request came too slowly."))
+        except web.HTTPRequestEntityTooLarge:
+            text = f"The body is larger than {limits.HTTP_BODY_BYTES_MAX} bytes, uncompressed."
+            return _response(failure(413, "INVALID_ARGUMENT", text))
+        except (web.RequestPayloadError, ValueError) as error:
+            return _response(failure(400, "INVALID_ARGUMENT", f"The request is broken: {error}."))
+        verb = request.method
+        if verb == "POST" and "X-HTTP-Method-Override" in request.headers:
+            # For clients whose URL would grow too long: the body of such a POST is its query.
+            verb = request.headers["X-HTTP-Method-Override"].upper()
+            if request.content_type == _FORM:
+                query, body = {**query, **_fields(body.decode("utf-8", "replace"))}, b""
+        return _response(await self._rest.answer(verb, path, query, body))
+
+    def _root(self, _request: web.BaseRequest) -> web.Response:
+        return _page(_ROOT, _TEXT)
+
+    def _health(self, _request: web.BaseRequest) -> web.Response:
+        reason = self._engine.unready()
+        if reason is None:
+            return _page(b"ok\n", _TEXT)
+        return _page(f"{reason}\n".encode(), _TEXT, status=503)
+
+    def _metrics(self, _request: web.BaseRequest) -> web.Response:
+        return _page(metrics.exposition(self._engine), metrics.CONTENT_TYPE)
+
+
+def _fields(query: str) -> dict[str, list[str]]:
+    return parse_qs(
+        query, keep_blank_values=True, max_num_fields=_QUERY_FIELDS_MAX, errors="replace"
+    )
+
+
+def _response(answer: Answer) -> web.Response:
+    return _page(answer.body, _JSON, status=answer.status)
+
+
+def _page(body: bytes, kind: str, **options: Any) -> web.Response:
+    headers = {"Content-Type": kind, "X-Content-Type-Options": "nosniff"}
+    return web.Response(body=body, headers=headers, **options)

@@ -1,0 +1,159 @@
+"""The broker's REST API as its clients use it."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from google.api_core import exceptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import pubsub_v1
+
+from connectors.broker import Broker
+
+pytestmark = pytest.mark.integration
+
+T = "projects/p/topics/orders"
+S = "projects/p/subscriptions/orders"
+WAIT_S = 20
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """Run a broker of our own for one test, with HTTP."""
+    with Broker(data_dir=tmp_path, http_port=0) as broker:
+        yield broker
+
+
+@pytest.fixture
+def url(broker: Broker) -> str:
+    """Return where its API begins."""
+    return broker.http_address + "/v1/"
+
+
+def client(kind: Any, broker: Broker) -> Any:
+    """Return a stock client that speaks REST."""
+    return kind(
+        transport="rest",
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": broker.http_address},
+    )
+
+
+def create(url: str) -> None:
+    """Create the topic and the subscription that most tests use."""
+    assert requests.put(url + T, json={}, timeout=WAIT_S).status_code == 200
+    assert requests.put(url + S, json={"topic": T}, timeout=WAIT_S).status_code == 200
+
+
+def test_the_stock_client_speaks_rest(broker: Broker) -> None:
+    """Resources, publish, pull, deadlines and acks, without gRPC."""
+    publisher = client(pubsub_v1.PublisherClient, broker)
+    subscriber = client(pubsub_v1.SubscriberClient, broker)
+    created = publisher.create_topic(request={"name": T, "labels": {"a": "b"}})
+    assert publisher.get_topic(topic=T) == created
+    subscriber.create_subscription(request={"name": S, "topic": T, "ack_deadline_seconds": 20})
+    assert [each.name for each in subscriber.list_subscriptions(project="projects/p")] == [S]
+    assert list(publisher.list_topic_subscriptions(topic=T)) == [S]
+    ids = [publisher.publish(T, str(n).encode(), number=str(n)).result(WAIT_S) for n in range(3)]
+    received = subscriber.pull(subscription=S, max_messages=10).received_messages
+    assert [each.message.message_id for each in received] == ids
+    assert [dict(each.message.attributes) for each in received] == [
+        {"number": str(n)} for n in range(3)
+    ]
+    ack_ids = [each.ack_id for each in received]
+    subscriber.modify_ack_deadline(subscription=S, ack_ids=ack_ids, ack_deadline_seconds=0)
+    again = subscriber.pull(subscription=S, max_messages=10).received_messages
+    subscriber.acknowledge(subscription=S, ack_ids=[each.ack_id for each in again])
+    assert not subscriber.pull(subscription=S, max_messages=10, timeout=WAIT_S).received_messages
+    publisher.delete_topic(topic=T)
+    with pytest.raises(exceptions.NotFound):
+        publisher.get_topic(topic=T)
+
+
+def test_refusals_reach_the_stock_client_as_its_own_errors(broker: Broker) -> None:
+    """By the HTTP code, with the text of the body."""
+    publisher = client(pubsub_v1.PublisherClient, broker)
+    publisher.create_topic(name=T)
+    with pytest.raises(exceptions.Conflict, match="exists already"):
+        publisher.create_topic(name=T)
+    with pytest.raises(exceptions.BadRequest, match="name"):
+        publisher.create_topic(name="projects/p/topics/goog-x")
+
+
+def test_rest_and_grpc_are_one_broker(
+    broker: Broker, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one publishes the other pulls, and an ack id of one is good for the other."""
+    create(url)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
+    with pubsub_v1.PublisherClient() as publisher, pubsub_v1.SubscriberClient() as subscriber:
+        publisher.publish(T, b"\x00\xff", key="v").result(WAIT_S)
+        pull = {"maxMessages": 5}
+        (received,) = requests.post(url + S + ":pull", json=pull, timeout=WAIT_S).json()[
+            "receivedMessages"
+        ]
+        assert received["message"]["data"] == "AP8="
+        assert received["message"]["attributes"] == {"key": "v"}
+        subscriber.acknowledge(subscription=S, ack_ids=[received["ackId"]])
+    pull = {"maxMessages": 5, "returnImmediately": True}
+    assert requests.post(url + S + ":pull", json=pull, timeout=WAIT_S).json() == {}
+
+
+def test_a_body_may_be_compressed(url: str) -> None:
+    """As some clients do with gzip."""
+    create(url)
+    body = gzip.compress(json.dumps({"messages": [{"data": "aGk="}]}).encode())
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    answer = requests.post(url + T + ":publish", data=body, headers=headers, timeout=WAIT_S)
+    assert answer.json() == {"messageIds": ["1"]}
+    answer = requests.post(url + T + ":publish", data=b"{}", headers=headers, timeout=WAIT_S)
+    assert answer.status_code == 400
+
+
+def test_the_verb_may_be_in_a_header(url: str) -> None:
+    """For clients whose query is too long for a URL: they send it as a form."""
+    create(url)
+    headers = {"X-HTTP-Method-Override": "GET"}
+    form = {"pageSize": "1"}
+    answer = requests.post(url + "projects/p/topics", data=form, headers=headers, timeout=WAIT_S)
+    assert [topic["name"] for topic in answer.json()["topics"]] == [T]
+
+
+def test_ten_megabytes_pass_and_no_more(url: str) -> None:
+    """The limit is that of gRPC: 10,000,000 bytes of the request as protocol buffers."""
+    create(url)
+
+    def publish(size_bytes: int) -> requests.Response:
+        # 4 characters of base64 are 3 bytes
+        body = {"messages": [{"data": "AAAA" * (size_bytes // 3)}]}
+        return requests.post(url + T + ":publish", json=body, timeout=60)
+
+    assert publish(9_999_000).json() == {"messageIds": ["1"]}
+    refused = publish(10_000_500)
+    assert (refused.status_code, refused.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_browsers_of_other_sites_are_refused(broker: Broker, url: str) -> None:
+    """Whatever they ask for, and nothing happens."""
+    for headers in ({"Host": "evil.com"}, {"Origin": "http://evil.com"}):
+        answer = requests.put(url + T, json={}, headers=headers, timeout=WAIT_S)
+        assert (answer.status_code, answer.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
+    assert requests.get(url + T, timeout=WAIT_S).status_code == 404
+
+
+def test_other_paths_are_told_apart(broker: Broker, url: str) -> None:
+    """The root answers, the rest is not found, in JSON."""
+    assert requests.get(broker.http_address + "/", timeout=WAIT_S).text.startswith("Ok")
+    for path in ("/nothing", "/v1/nothing", "/v1/projects/p"):
+        answer = requests.get(broker.http_address + path, timeout=WAIT_S)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, 404)
+
+
+def test_readiness(broker: Broker) -> None:
+    """A broker that answers is ready."""
+    for path in ("/healthz", "/readyz"):
+        assert requests.get(broker.http_address + path, timeout=WAIT_S).text == "ok\n"
