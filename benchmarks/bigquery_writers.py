@@ -17,10 +17,10 @@ from benchmarks.bigquery_rows import COLUMNS, batch, cpu_s, dictionaries
 from connectors.bigquery.default_stream import DefaultStream
 from connectors.bigquery.forms import ArrowForm
 from connectors.bigquery.line import Line
-from connectors.bigquery.names import TableName
 from connectors.bigquery.rows import Shape
 from connectors.bigquery.session import session
 from connectors.clients import bigquery_storage_endpoint
+from connectors.table_name import TableName
 
 __all__ = ["arrow", "proto"]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from connectors import dead_letter, lake, storage
-from connectors.bigquery.destination import Destination
 from connectors.pubsub import Missing, Route
 from connectors.pubsub.names import check_subscription, check_topic
 from pipelines.params import Kind
@@ -112,6 +111,13 @@ def _route(text: str) -> str | Route:
     return text
 
 
+def _table(text: str) -> object:
+    # Not before: importing the connector takes time that other pipelines need not pay.
+    from connectors.bigquery.destination import Destination  # noqa: PLC0415
+
+    return Destination(text)
+
+
 def _table_format(text: str) -> str:
     if text not in ("parquet", "delta", "iceberg"):
         raise ConfigError(
@@ -183,7 +189,7 @@ ROUTE = Kind("TOPIC", _route)
 TABLE_FORMAT = Kind("FORMAT", _table_format)
 CATALOG = Kind("NAME", str)
 SWITCH = Kind("[true|false]", _switch, implied="true")
-TABLE = Kind("TABLE", Destination)
+TABLE = Kind("TABLE", _table)
 TEXTS = Kind("NAME[,NAME]", _texts)
 TIME = Kind("TIME", _time)
 MULTIPLE = Kind("NUMBER", _multiple)

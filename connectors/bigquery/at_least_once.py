@@ -15,11 +15,11 @@ from connectors.bigquery.casting import Faults
 from connectors.bigquery.default_stream import DefaultStream, Ticket
 from connectors.bigquery.forms import ArrowForm, Form, ProtoForm
 from connectors.bigquery.line import Line
-from connectors.bigquery.names import TableName
 from connectors.bigquery.plan import Plan
 from connectors.bigquery.prepare import Parcel, Preparer, sort_out
 from connectors.bigquery.rows import Fitted
 from connectors.bigquery.session import session
+from connectors.table_name import TableName
 from transforms.batch import Batch
 
 __all__ = ["AppendBatches"]

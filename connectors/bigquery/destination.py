@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.bigquery.casting import Faults
-from connectors.bigquery.names import TableName
+from connectors.table_name import TableName
 from transforms import kinds
 from transforms.batch import Batch
 from transforms.errors import ConfigError

@@ -18,12 +18,12 @@ from connectors.bigquery.casting import Faults
 from connectors.bigquery.forms import ArrowForm
 from connectors.bigquery.limits import IN_FLIGHT_BYTES_MAX
 from connectors.bigquery.line import Line
-from connectors.bigquery.names import TableName
 from connectors.bigquery.offset_stream import OffsetStream, Place
 from connectors.bigquery.plan import Plan
 from connectors.bigquery.prepare import Parcel, Preparer, sort_out
 from connectors.bigquery.rows import TOO_LARGE, Fitted, parts
 from connectors.bigquery.session import session
+from connectors.table_name import TableName
 from transforms.batch import Batch
 
 __all__ = ["AppendOnce", "Flush", "Key", "Route"]
@@ -182,9 +182,9 @@ class Flush(beam.DoFn):
     def _flush(self, stream: str, offset: int) -> None:
         request = api.FlushRowsRequest.pb()(write_stream=stream)
         request.offset.value = offset
-        table = TableName.parse(stream.rpartition("/streams/")[0])
+        subject = self._session.subject(TableName.parse(stream.rpartition("/streams/")[0]))
         try:
-            self._session.call("FlushRows", request, ("write_stream", stream), table)
+            self._session.call("FlushRows", request, ("write_stream", stream), subject)
         except Exception as error:
             if retry.status(error.__cause__) is not grpc.StatusCode.ALREADY_EXISTS:
                 raise

@@ -11,9 +11,9 @@ from connectors import retry
 from connectors.bigquery.answers import AppendError
 from connectors.bigquery.connection import Connection
 from connectors.bigquery.forms import Form
-from connectors.bigquery.names import TableName
 from connectors.bigquery.patience import Patience
 from connectors.bigquery.session import OUTAGE, Session
+from connectors.table_name import TableName
 from transforms.errors import HeadraceError, PermanentError, TransientError
 
 __all__ = ["ANSWER_S", "Doubts", "Line"]

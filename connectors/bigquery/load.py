@@ -12,10 +12,10 @@ from apache_beam.transforms.window import GlobalWindows
 
 from connectors.bigquery.create import Create
 from connectors.bigquery.load_job import Loader, LoadJob, loads
-from connectors.bigquery.names import TableName
 from connectors.job import launch_id
 from connectors.records import LakeFile
 from connectors.run import Run
+from connectors.table_name import TableName
 from transforms.errors import ConfigError
 from transforms.metrics import ROWS_WRITTEN, Counter
 from transforms.triggers import every

@@ -13,11 +13,11 @@ from google.api_core import exceptions
 
 from connectors import retry
 from connectors.bigquery.create import Create
-from connectors.bigquery.names import TableName
 from connectors.bigquery.session import OUTAGE
 from connectors.bigquery.tables import configure
 from connectors.clients import bigquery_endpoint, open_bigquery
 from connectors.store import is_remote
+from connectors.table_name import TableName
 from transforms.errors import PermanentError, TransientError
 
 __all__ = ["LoadJob", "Loader", "job_id", "loads"]

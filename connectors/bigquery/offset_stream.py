@@ -132,12 +132,11 @@ class OffsetStream:
         return self._place
 
     def _create(self) -> str:
-        table = self._line.table
+        table, session = self._line.table, self._line.session
         request = api.CreateWriteStreamRequest.pb()(parent=table.path)
         request.write_stream.type_ = api.WriteStream.Type.BUFFERED.value
-        answer = self._line.session.call(
-            "CreateWriteStream", request, ("parent", table.path), table
-        )
+        routing = ("parent", table.path)
+        answer = session.call("CreateWriteStream", request, routing, session.subject(table))
         created: str = api.WriteStream.pb().FromString(answer).name
         return created
 

@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from connectors.bigquery.casting import Faults
 from connectors.bigquery.destination import Destination
-from connectors.bigquery.names import TableName
 from connectors.bigquery.plan import Plan
 from connectors.bigquery.rows import Fitted, Shape
 from connectors.bigquery.session import Session
 from connectors.bigquery.tables import schema_of
+from connectors.table_name import TableName
 from transforms import metrics
 from transforms.batch import Batch
 from transforms.errors import ConfigError

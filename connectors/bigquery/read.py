@@ -14,9 +14,10 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from google.cloud.bigquery_storage_v1 import types as api
 
 from connectors import retry
-from connectors.bigquery.names import TableName
 from connectors.bigquery.patience import Patience
-from connectors.bigquery.session import AT_START, OUTAGE, Session, session
+from connectors.bigquery.session import OUTAGE, Session, session
+from connectors.bigquery.tables import table_columns
+from connectors.table_name import TableName
 from transforms.batch import Batch
 from transforms.errors import ConfigError, TransientError
 from transforms.metrics import ROWS_READ
@@ -66,7 +67,8 @@ class Read(beam.PTransform):
         streams_max: how many workers can share the work; 0 leaves it to BigQuery.
 
     Raises:
-        ConfigError: an argument is against the rules, or (but on Dataflow) the table is missing.
+        ConfigError: an argument is against the rules, or (but on Dataflow) the table or one of the
+            columns is missing.
         TransientError: nobody answers.
     """
 
@@ -83,7 +85,7 @@ class Read(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Batch]:
         """Wire it: a session, its streams, and a reader of each."""
         if not isinstance(begin.pipeline.runner, DataflowRunner):
-            session().schema(self._selection.table, AT_START)
+            _require(self._selection)
         table = self._selection.table
         return (
             begin
@@ -94,15 +96,35 @@ class Read(beam.PTransform):
         )
 
 
+def _require(selection: Selection) -> None:
+    """Refuse a table, or columns of it, that are not there."""
+    known = table_columns(selection.table)
+    folded = {name.casefold() for name in known}
+    for column in selection.columns:
+        if column.partition(".")[0].casefold() not in folded:
+            raise ConfigError(
+                "columns", ",".join(selection.columns),
+                f"names {column}, which is no column of {selection.table}",
+                f"Use some of {', '.join(known)}",
+            )  # fmt: skip
+
+
+def _subject(opened: Session, table: TableName) -> retry.Subject:
+    return retry.Subject(
+        "table", str(table), "Give the name of one that is there", opened.endpoint.advice,
+        "roles/bigquery.dataViewer and roles/bigquery.readSessionUser",
+        "BIGQUERY_STORAGE_EMULATOR_HOST",
+    )  # fmt: skip
+
+
 class _Open(beam.DoFn):
     """Opens the session; the shuffle behind it keeps its streams for every later attempt."""
 
     def process(self, selection: Selection) -> Iterator[tuple[str, bytes]]:
         request = selection.request()
         routing = ("read_session.table", selection.table.path)
-        answer = session().call(
-            "CreateReadSession", request, routing, selection.table, service=SERVICE
-        )
+        subject = _subject(session(), selection.table)
+        answer = session().call("CreateReadSession", request, routing, subject, service=SERVICE)
         opened = api.ReadSession.pb().FromString(answer)
         for stream in opened.streams:
             yield stream.name, opened.arrow_schema.serialized_schema
@@ -153,6 +175,6 @@ def read_stream(
                     body = answer.arrow_record_batch.serialized_record_batch
                     yield pa.ipc.read_record_batch(pa.py_buffer(body), schema)
         except (grpc.RpcError, TransientError) as error:
-            patience.bear(retry.translate(error, opened.subject(table)))
+            patience.bear(retry.translate(error, _subject(opened, table)))
         else:
             return

@@ -14,9 +14,9 @@ from connectors import retry
 from connectors.bigquery.connection import Connection
 from connectors.bigquery.forms import Form
 from connectors.bigquery.limits import STREAMS_MAX
-from connectors.bigquery.names import TableName
 from connectors.bigquery.table_types import arrow_schema
 from connectors.clients import Endpoint, RawStub, bigquery_storage_endpoint, open_channel
+from connectors.table_name import TableName
 
 __all__ = ["AT_START", "OUTAGE", "Session", "session"]
 
@@ -95,7 +95,7 @@ class Session:
             name=table.default_stream, view=api.WriteStreamView.FULL.value
         )
         routing = ("name", table.default_stream)
-        answer = self.call("GetWriteStream", request, routing, table, outage=outage)
+        answer = self.call("GetWriteStream", request, routing, self.subject(table), outage=outage)
         found = api.WriteStream.pb().FromString(answer)
         return self.learn(table, found.table_schema)
 
@@ -134,7 +134,7 @@ class Session:
         method: str,
         request: Any,
         routing: tuple[str, str],
-        table: TableName,
+        subject: retry.Subject,
         *,
         outage: retry.Backoff = OUTAGE,
         service: str = WRITE_SERVICE,
@@ -146,7 +146,7 @@ class Session:
         """
         stub = RawStub(self.channel, service, routing)
         encoded = request.SerializeToString()
-        return retry.call(lambda: stub.call(method, encoded, CALL_S), self.subject(table), outage)
+        return retry.call(lambda: stub.call(method, encoded, CALL_S), subject, outage)
 
     def take(self, stream: str, form: Form) -> Connection:
         """Return a connection that nobody else uses, an open one if there is one."""

@@ -12,15 +12,22 @@ from google.api_core import exceptions
 from connectors import retry
 from connectors.bigquery.changes import CHANGE_SEQUENCE_NUMBER, CHANGE_TYPE
 from connectors.bigquery.create import Create, require_layout
-from connectors.bigquery.names import TableName
 from connectors.bigquery.session import AT_START, OUTAGE, Session
 from connectors.bigquery.table_types import rest_fields
 from connectors.bigquery.terms import Terms
 from connectors.clients import Endpoint, bigquery_endpoint, open_bigquery
+from connectors.table_name import TableName
 from transforms.errors import ConfigError
 from transforms.schema import from_bigquery
 
-__all__ = ["configure", "known_schema", "new_columns", "require_dataset", "schema_of"]
+__all__ = [
+    "configure",
+    "known_schema",
+    "new_columns",
+    "require_dataset",
+    "schema_of",
+    "table_columns",
+]
 
 CALL_S = 60.0
 
@@ -100,6 +107,25 @@ def require_dataset(table: TableName) -> None:
     client, name = _client(endpoint, table.project), f"{table.project}.{table.dataset}"
     subject = _subject(endpoint, table)
     retry.call(lambda: client.get_dataset(name, retry=None, timeout=CALL_S), subject, AT_START)
+
+
+def table_columns(table: TableName) -> list[str]:
+    """Return the names of a table's columns, to those who may only read it.
+
+    Raises:
+        ConfigError: there is none of this name, or access is denied.
+        TransientError: nobody answers.
+    """
+    endpoint = bigquery_endpoint()
+    client = _client(endpoint, table.project)
+    subject = retry.Subject(
+        "table", str(table), "Give the name of one that is there", endpoint.advice,
+        "roles/bigquery.dataViewer", "BIGQUERY_EMULATOR_HOST",
+    )  # fmt: skip
+    found = retry.call(
+        lambda: client.get_table(str(table), retry=None, timeout=CALL_S), subject, AT_START
+    )
+    return [column.name for column in found.schema]
 
 
 def _subject(endpoint: Endpoint, table: TableName) -> retry.Subject:

@@ -11,7 +11,7 @@ from connectors.dead_letter.read import Kept, Read, Source, Subscription, source
 from connectors.dead_letter.report import Report
 from connectors.dead_letter.select import Selection
 from connectors.dead_letter.stamp import Stamp
-from connectors.dead_letter.target import Folder, Table, Target, Topic, target
+from connectors.dead_letter.target import Folder, Target, Topic, target
 from connectors.dead_letter.write import Write
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Source",
     "Stamp",
     "Subscription",
-    "Table",
     "Target",
     "Topic",
     "Write",

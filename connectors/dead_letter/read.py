@@ -15,10 +15,10 @@ from apache_beam.transforms.window import TimestampedValue
 
 from connectors import pubsub
 from connectors.dead_letter.envelope import from_messages
-from connectors.dead_letter.table import ReadTable, check_table
-from connectors.dead_letter.target import Folder, Table, Topic, target
+from connectors.dead_letter.target import Folder, Topic, target
 from connectors.objects import store_of
 from connectors.pubsub.names import check_subscription
+from connectors.table_name import TableName
 from transforms.batch import Batch
 from transforms.errors import ConfigError, PermanentError
 from transforms.failure import FAILURE_SCHEMA, failed_at
@@ -41,7 +41,7 @@ class Subscription:
         return self.name
 
 
-Source: TypeAlias = Folder | Subscription | Table
+Source: TypeAlias = Folder | Subscription | TableName
 
 
 class Kept(NamedTuple):
@@ -102,11 +102,11 @@ class Read(beam.PTransform):
                 opened = beam.ParDo(Open()).with_output_types(Batch, dead=Batch)
                 outputs = messages | "Open" >> opened.with_outputs("dead", main="ok")
                 return Kept(outputs.ok, outputs.dead)
-            case Table():
-                check_table(self._source)
-                found = begin | "Table" >> beam.Create([self._source], reshuffle=False)
-                read = found | "Read" >> beam.ParDo(ReadTable()).with_output_types(Batch)
-                return Kept(read, _nothing(begin))
+            case TableName():
+                # Not before: importing the connector takes time that other pipelines need not pay.
+                from connectors.dead_letter.table import ReadTable  # noqa: PLC0415
+
+                return Kept(begin | "Read" >> ReadTable(self._source), _nothing(begin))
 
 
 def _nothing(begin: beam.pvalue.PBegin) -> beam.PCollection[Batch]:

@@ -3,83 +3,102 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.transforms.window import TimestampedValue
 
-from connectors import bigquery, retry
-from connectors.clients import bigquery_endpoint, open_bigquery
-from connectors.dead_letter.target import Table
+from connectors import bigquery
+from connectors.bigquery.tables import table_columns
+from connectors.table_name import TableName
 from transforms.batch import Batch
-from transforms.errors import PermanentError
+from transforms.errors import ConfigError, PermanentError
 from transforms.failure import FAILURE_SCHEMA, failed_at
-from transforms.message import ATTRIBUTES
 from transforms.metrics import FAILURES_WRITTEN, MESSAGES_READ
 
-__all__ = ["ReadTable", "check_table", "write_table"]
-
-OUTAGE = retry.Backoff(patience_s=60.0)
-ROWS_MAX = 1_000
-"""Failures of one answer, and so of one batch."""
+__all__ = ["ReadTable", "write_table"]
 
 _CREATE = bigquery.Create(partition_by="day(failed_at)", schema=FAILURE_SCHEMA)
 
 
-def write_table(table: Table) -> bigquery.Write:
+def write_table(table: TableName) -> bigquery.Write:
     """Return the step that appends failures; it makes the table if it is missing."""
     return bigquery.Write(
-        table.dotted, create=_CREATE, step="dead_letter.Write", rows_written=FAILURES_WRITTEN
+        str(table),
+        create=_CREATE,
+        step="dead_letter.Write",
+        rows_written=FAILURES_WRITTEN,
+        rows=FAILURE_SCHEMA,
+        terms=bigquery.Terms("dead letter"),
     )
 
 
-def check_table(table: Table) -> None:
-    """Look the table up, to fail before anything is started.
+class ReadTable(beam.PTransform):
+    """Read the failures that are in a table when the step begins, as ``bigquery.Read`` does.
 
     Raises:
-        ConfigError: there is none of this name, or access is denied.
+        ConfigError: there is no table of this name, it has other columns than dead letters, or
+            access is denied.
         TransientError: nobody answers.
     """
-    _open(table)
 
+    def __init__(self, table: TableName) -> None:
+        super().__init__()
+        self._table = table
 
-class ReadTable(beam.DoFn):
-    """Tables to the failures in them, by the REST API: what is in a table when it is opened."""
-
-    def process(self, table: Table) -> Iterator[TimestampedValue]:
-        """Read a table, 1,000 rows at a time.
-
-        Raises:
-            PermanentError: the table has other columns than dead letters.
-        """
-        client, opened = _open(table)
-        known = {column.name for column in opened.schema}
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Batch]:
+        """Look at the table, to fail before anything is started; then read."""
+        known = {column.casefold() for column in table_columns(self._table)}
         missing = [name for name in FAILURE_SCHEMA.names if name not in known]
         if missing:
+            raise ConfigError(
+                "table", str(self._table),
+                f"holds no dead letters, for it lacks {', '.join(missing)}",
+                "Give the table that a pipeline's --dead_letter names",
+            )  # fmt: skip
+        rows = begin | "Rows" >> bigquery.Read(str(self._table), columns=FAILURE_SCHEMA.names)
+        return rows | "Failures" >> beam.ParDo(_Failures(self._table)).with_output_types(Batch)
+
+
+class _Failures(beam.DoFn):
+    """Rows of a table to failures, each batch at the time of its first one."""
+
+    def __init__(self, table: TableName) -> None:
+        self._table = table
+
+    def process(self, rows: Batch) -> Iterator[TimestampedValue]:
+        batch = failures_of(rows, self._table)
+        MESSAGES_READ.inc(len(batch))
+        yield TimestampedValue(batch, failed_at(batch))
+
+
+def failures_of(rows: Batch, table: TableName) -> Batch:
+    """Return rows of a table as failures.
+
+    Args:
+        rows: as BigQuery has them: integers of 64 bits, and a map as entries of key and value.
+        table: for the text of errors.
+
+    Raises:
+        PermanentError: a column has a type that a dead letter's is not.
+    """
+    columns = []
+    for field in FAILURE_SCHEMA:
+        column = rows.column(field.name)
+        try:
+            is_map = pa.types.is_map(field.type)
+            columns.append(_as_map(column) if is_map else column.cast(field.type))
+        except (pa.ArrowException, KeyError) as error:
             raise PermanentError(
-                f"table {table}: holds no dead letters, for it lacks {', '.join(missing)}. Give "
-                "the table that --dead_letter names"
-            )
-        pages = iter(client.list_rows(opened, page_size=ROWS_MAX).pages)
-        while (page := retry.call(lambda: next(pages, None), _subject(table), OUTAGE)) is not None:
-            batch = Batch.from_pylist([_failure(dict(row)) for row in page], FAILURE_SCHEMA)
-            MESSAGES_READ.inc(len(batch))
-            yield TimestampedValue(batch, failed_at(batch))
+                f"table {table}: holds no dead letters, for {field.name} is {column.type} and not "
+                f"{field.type}. Give the table that a pipeline's --dead_letter names"
+            ) from error
+    return Batch(pa.RecordBatch.from_arrays(columns, schema=FAILURE_SCHEMA))
 
 
-def _failure(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {ATTRIBUTES: [(entry["key"], entry["value"]) for entry in row[ATTRIBUTES] or ()]}
-
-
-def _open(table: Table) -> tuple[Any, Any]:
-    """Return a client, and the table with its columns."""
-    client = open_bigquery(bigquery_endpoint(), table.project)
-    opened = retry.call(lambda: client.get_table(table.dotted), _subject(table), OUTAGE)
-    return client, opened
-
-
-def _subject(table: Table) -> retry.Subject:
-    return retry.Subject(
-        "table", str(table), "Give the table that a pipeline's --dead_letter names",
-        bigquery_endpoint().advice, "roles/bigquery.dataViewer", "BIGQUERY_EMULATOR_HOST",
-    )  # fmt: skip
+def _as_map(lists: pa.Array) -> pa.MapArray:
+    """Return entries as maps, for which Arrow has no cast; no list of BigQuery is null."""
+    if not pa.types.is_list(lists.type):
+        raise pa.ArrowTypeError(f"{lists.type} is no list of entries")
+    entries = lists.values
+    return pa.MapArray.from_arrays(lists.offsets, entries.field("key"), entries.field("value"))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from connectors.pubsub import names
+from connectors.table_name import TableName
 from transforms.errors import ConfigError
 
-__all__ = ["Folder", "Table", "Target", "Topic", "target"]
+__all__ = ["Folder", "Target", "Topic", "target"]
 
 
 @dataclass(frozen=True)
@@ -32,30 +33,13 @@ class Topic:
         return self.name
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of BigQuery, one row per failure."""
+Target: TypeAlias = Folder | Topic | TableName
 
-    project: str
-    dataset: str
-    table: str
-
-    @property
-    def dotted(self) -> str:
-        """The name as SQL has it."""
-        return f"{self.project}.{self.dataset}.{self.table}"
-
-    def __str__(self) -> str:
-        return self.dotted
-
-
-Target: TypeAlias = Folder | Topic | Table
-
-# A project may have its domain in front: example.com:my-project.
-_SHORT = re.compile(r"(?P<project>[^/]+):(?P<dataset>\w+)\.(?P<table>[^/.:]+)")
-# A folder of such a name needs ./ in front.
-_DOTTED = re.compile(r"(?P<project>[a-z][a-z0-9-]*)\.(?P<dataset>\w+)\.(?P<table>[\w$-]+)")
-_LONG = re.compile(r"projects/(?P<project>[^/]+)/datasets/(?P<dataset>\w+)/tables/(?P<table>[^/]+)")
+# What is meant as a table; a folder of such a name needs ./ in front. A project may have its domain
+# in front: example.com:my-project.
+_TABLE = re.compile(
+    r"[^/]+:\w+\.[^/.:]+|[a-z][a-z0-9-]*\.\w+\.[\w$-]+|projects/[^/]+/datasets/\w+/tables/[^/]+"
+)
 
 
 def target(text: str) -> Target:
@@ -70,8 +54,8 @@ def target(text: str) -> Target:
     if text.startswith("projects/") and "/topics/" in text:
         names.check_topic("topic", text)
         return Topic(text)
-    if table := _first_match(text, _SHORT, _DOTTED, _LONG):
-        return Table(**table.groupdict())
+    if _TABLE.fullmatch(text):
+        return TableName.parse(text, "dead letter")
     path = text.rstrip("/") or text[:1]
     if not path or path.startswith("projects/") or "://" in path.removeprefix("gs://"):
         raise ConfigError(
@@ -80,7 +64,3 @@ def target(text: str) -> Target:
             "Write projects/PROJECT/topics/ID, PROJECT.DATASET.TABLE or for example ./dead_letters",
         )  # fmt: skip
     return Folder(path)
-
-
-def _first_match(text: str, *patterns: re.Pattern[str]) -> re.Match[str] | None:
-    return next(filter(None, (pattern.fullmatch(text) for pattern in patterns)), None)

@@ -10,8 +10,8 @@ from apache_beam.transforms.window import GlobalWindows
 from connectors import lake, pubsub
 from connectors.dead_letter.envelope import to_messages
 from connectors.dead_letter.stamp import Stamp
-from connectors.dead_letter.table import write_table
-from connectors.dead_letter.target import Folder, Table, Target, Topic
+from connectors.dead_letter.target import Folder, Target, Topic
+from connectors.table_name import TableName
 from transforms.batch import Batch
 from transforms.errors import PermanentError
 from transforms.metrics import FAILURES_WRITTEN
@@ -61,7 +61,10 @@ class Write(beam.PTransform):
                 dead | "Write" >> write
             case Topic(name):
                 _to_topic(dead, name)
-            case Table():
+            case TableName():
+                # Not before: importing the connector takes time that other pipelines need not pay.
+                from connectors.dead_letter.table import write_table  # noqa: PLC0415
+
                 written = dead | "Append" >> write_table(self._target)
                 written.dead | "Refuse" >> beam.ParDo(Refuse(str(self._target)))
 

@@ -13,7 +13,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from connectors import bigquery, lake
 from connectors.bigquery.load_job import Loader, job_id, loads
-from connectors.bigquery.names import TableName
+from connectors.table_name import TableName
 from connectors.bigquery_local import Fault, Server
 from connectors.clients import bigquery_endpoint, open_bigquery
 from connectors.run import Limits, Run

@@ -99,3 +99,9 @@ def test_broker_starts_without_beam() -> None:
     """The broker is usable without anything else of ours, and without Beam's 3 s of imports."""
     code = "import sys, connectors.broker; sys.exit('apache_beam' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_pipelines_import_only_the_connectors_of_their_ends() -> None:
+    """A lake is started without BigQuery's; whoever names a table for dead letters pays for it."""
+    code = "import sys, pipelines.pubsub_to_lake; sys.exit('connectors.bigquery' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -10,9 +10,9 @@ from google.cloud.bigquery_storage_v1 import types as api
 
 from connectors.bigquery.connection import Connection, encode_request
 from connectors.bigquery.forms import ArrowForm
-from connectors.bigquery.names import TableName
 from connectors.bigquery.rows import Part, parts
 from connectors.bigquery.session import Session
+from connectors.table_name import TableName
 from tests.fake_bigquery import TABLE, FakeTable, HangupError, error
 from transforms.errors import TransientError
 

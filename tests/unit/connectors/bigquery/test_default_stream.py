@@ -14,8 +14,8 @@ from connectors.bigquery import default_stream, limits, rows
 from connectors.bigquery.default_stream import DefaultStream
 from connectors.bigquery.forms import ArrowForm
 from connectors.bigquery.line import Line
-from connectors.bigquery.names import TableName
 from connectors.bigquery.session import Session
+from connectors.table_name import TableName
 from tests.fake_bigquery import TABLE, FakeTable, HangupError, error, row_errors
 from transforms.errors import ConfigError, PermanentError, TransientError
 

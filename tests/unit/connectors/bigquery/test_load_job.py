@@ -10,7 +10,7 @@ from google.api_core import exceptions
 
 from connectors.bigquery import load_job
 from connectors.bigquery.load_job import TRIES_MAX, Loader
-from connectors.bigquery.names import TableName
+from connectors.table_name import TableName
 from transforms.errors import PermanentError, TransientError
 
 NAME = TableName.parse("my-project.data.rows")

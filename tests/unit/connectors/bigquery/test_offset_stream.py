@@ -14,10 +14,10 @@ import pytest
 from connectors import retry
 from connectors.bigquery.forms import ArrowForm
 from connectors.bigquery.line import Line
-from connectors.bigquery.names import TableName
 from connectors.bigquery.offset_stream import OffsetStream, Place
 from connectors.bigquery.rows import Part, parts
 from connectors.bigquery.session import Session
+from connectors.table_name import TableName
 from tests.fake_bigquery import TABLE, FakeTable, HangupError, error, row_errors
 from transforms.errors import HeadraceError, TransientError
 

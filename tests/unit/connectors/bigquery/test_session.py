@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from connectors.bigquery.forms import ArrowForm
-from connectors.bigquery.names import TableName
 from connectors.bigquery.rows import parts
 from connectors.bigquery.session import Session, session
 from connectors.clients import bigquery_storage_endpoint
+from connectors.table_name import TableName
 from tests.fake_bigquery import TABLE, FakeTable
 
 NAME = TableName.parse(TABLE)

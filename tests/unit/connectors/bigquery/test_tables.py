@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 
 from connectors.bigquery.create import Create
-from connectors.bigquery.names import TableName
 from connectors.bigquery.session import Session, session
 from connectors.bigquery.tables import schema_of
 from connectors.bigquery.terms import Terms
 from connectors.bigquery_local import Server
 from connectors.clients import bigquery_endpoint, open_bigquery
+from connectors.table_name import TableName
 from transforms.errors import ConfigError
 from transforms.schema import from_bigquery
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from connectors.dead_letter.target import Folder, Table, Topic, target
+from connectors.dead_letter.target import Folder, Topic, target
+from connectors.table_name import TableName
 from transforms.errors import ConfigError
 
 
@@ -15,11 +16,11 @@ from transforms.errors import ConfigError
         ("gs://bucket/dead/", Folder("gs://bucket/dead")),
         ("./projects/p/topics/t", Folder("./projects/p/topics/t")),
         ("projects/p/topics/dead", Topic("projects/p/topics/dead")),
-        ("p.d.t", Table("p", "d", "t")),
-        ("./p.d.t", Folder("./p.d.t")),
-        ("p:d.t", Table("p", "d", "t")),
-        ("example.com:p:d.t", Table("example.com:p", "d", "t")),
-        ("projects/p/datasets/d/tables/t", Table("p", "d", "t")),
+        ("my-project.d.t", TableName("my-project", "d", "t")),
+        ("./my-project.d.t", Folder("./my-project.d.t")),
+        ("my-project:d.t", TableName("my-project", "d", "t")),
+        ("example.com:my-project:d.t", TableName("example.com:my-project", "d", "t")),
+        ("projects/my-project/datasets/d/tables/t", TableName("my-project", "d", "t")),
     ],
 )
 def test_form_says_which_target_is_meant(text: str, meant: object) -> None:
@@ -44,12 +45,14 @@ def test_bad_topic_is_refused_by_the_rule_of_topics() -> None:
         target("projects/p/topics/1")
 
 
-@pytest.mark.parametrize("text", ["./dead", "projects/p/topics/dead", "p.d.t"])
+@pytest.mark.parametrize("text", ["p.d.t", "p:d.t", "my-project.d.t$20260101"])
+def test_bad_table_is_refused_by_the_rule_of_tables(text: str) -> None:
+    """What is meant as a table is not taken for a folder."""
+    with pytest.raises(ConfigError, match=r"PROJECT\.DATASET\.TABLE, in the characters"):
+        target(text)
+
+
+@pytest.mark.parametrize("text", ["./dead", "projects/p/topics/dead", "my-project.d.t"])
 def test_target_is_shown_as_it_was_written(text: str) -> None:
     """An error about a target can be traced to the flag that gave it."""
     assert str(target(text)) == text
-
-
-def test_table_has_its_name_in_sql() -> None:
-    """Clients of BigQuery take the name with dots."""
-    assert Table("p", "d", "t").dotted == "p.d.t"

@@ -1,4 +1,4 @@
-"""Names of tables and streams, and their rules."""
+"""Names of BigQuery's tables and streams, and their rules. Pure."""
 
 from __future__ import annotations
 

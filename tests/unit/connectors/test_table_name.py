@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.bigquery.names import TableName
+from connectors.table_name import TableName
 from transforms.errors import ConfigError
 
 
