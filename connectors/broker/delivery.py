@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -93,6 +93,8 @@ class Deliveries:
         self.owners = Owners()
         self.dying: Callable[[Subscription], None] = lambda _: None
         """Called when messages of a subscription are to be forwarded as dead letters."""
+        self.present: Callable[[Subscription, Delivery], Awaitable[Delivery | None]] = _as_it_is
+        """What is left to deliver of what was leased; to be awaited before it is sent."""
 
     def lease(
         self, subscription: Subscription, want: Want, owner: int = 0, share: int = EVERYTHING
@@ -140,9 +142,13 @@ class Deliveries:
         while True:
             self.check(subscription)
             delivery = self.lease(subscription, want, share=share)
+            if delivery and (left := await self.present(subscription, delivery)):
+                return left
             left_s = until_s - self._loop.time()
-            if delivery or left_s <= 0:
-                return delivery
+            if left_s <= 0:
+                return None
+            if delivery:
+                continue  # nothing was left of these; there may be others
             share = await self.wait_for_messages(subscription, left_s) or EVERYTHING
 
     async def ack(self, subscription: Subscription, positions: Positions, generations: Any) -> Acks:
@@ -274,6 +280,10 @@ class Deliveries:
         backlog = subscription.backlog
         self._bells.share(subscription.uid, backlog.ready)
         self._bells.make_room(subscription.uid, backlog.relieved())
+
+
+async def _as_it_is(_subscription: Subscription, delivery: Delivery) -> Delivery | None:
+    return delivery
 
 
 def _all_count(positions: Positions) -> Acks:

@@ -13,6 +13,7 @@ __all__ = [
     "DELIVERED",
     "STORED",
     "binaries",
+    "ids",
     "join",
     "lengths",
     "maps",
@@ -24,6 +25,7 @@ __all__ = [
     "text",
     "texts",
     "truths",
+    "unsent",
     "where",
 ]
 
@@ -53,9 +55,21 @@ def stored(messages: pa.StructArray, first_id: int, time_us: int) -> pa.RecordBa
     """
     data, attributes, _, _, ordering_key = messages.flatten()
     count = len(messages)
-    ids = numbers(np.arange(first_id, first_id + count), pa.int64()).cast(pa.string())
     times = numbers(np.full(count, time_us), STORED.field("publish_time").type)
-    columns = [data, plain_map(attributes), ids, times, ordering_key]
+    columns = [data, plain_map(attributes), ids(first_id, count), times, ordering_key]
+    return pa.RecordBatch.from_arrays(columns, schema=STORED)
+
+
+def ids(first: int, count: int) -> pa.StringArray:
+    """Return message ids, counted up."""
+    return numbers(np.arange(first, first + count), pa.int64()).cast(pa.string())
+
+
+def unsent(messages: pa.StructArray) -> pa.RecordBatch:
+    """Return the rows of messages before they are published: ids and times are null."""
+    data, attributes, _, _, ordering_key = messages.flatten()
+    nulls = [pa.nulls(len(messages), STORED.field(n).type) for n in ("message_id", "publish_time")]
+    columns = [data, plain_map(attributes), *nulls, ordering_key]
     return pa.RecordBatch.from_arrays(columns, schema=STORED)
 
 

@@ -135,9 +135,9 @@ class Stream:
             share = EVERYTHING
             if delivery is None:
                 share = await self._delivery.wait_for_messages(self._subscription)
-            else:
+            elif left := await self._delivery.present(self._subscription, delivery):
                 uid = self._subscription.uid
-                await self._write(wire.encode_delivery(uid, delivery) + self._message())
+                await self._write(wire.encode_delivery(uid, left) + self._message())
 
     def _wanted(self) -> Want | None:
         """Return what flow control leaves room for, None if that is nothing."""
