@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,6 +13,8 @@ from pipelines.params import Group, param
 from transforms.errors import ConfigError
 
 __all__ = ["LakeTable"]
+
+_FLAGS = {"table": "--iceberg_table"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +70,18 @@ class LakeTable(Group):
                 "--add_columns", None, "is for tables: each plain file has its own columns",
                 "Leave it out, or give --table_format=delta or iceberg",
             )  # fmt: skip
+        self.require_table(lambda: self.table(None))
+
+    def require_table(self, make: Callable[[], object]) -> None:
+        """Refuse a table that can't be made, naming the flag.
+
+        Args:
+            make: makes it, or the step that writes it.
+        """
         try:
-            self.table(None)
+            make()
         except ConfigError as error:
-            flag = {"catalog": "--catalog", "table": "--iceberg_table"}[error.name]
+            flag = _FLAGS.get(error.name, f"--{error.name}")
             raise ConfigError(flag, error.value, error.rule, error.fix) from error
 
     def table(self, schema: pa.Schema | None) -> lake.Delta | lake.Iceberg | None:

@@ -52,6 +52,7 @@ class Params(
         """Refuse what names no column, and folders within each other."""
         checks.require_partitions("--partition_by", self.partition_by, self.schema)
         self.require_apart("--output", self.output)
+        self.require_table(lambda: self.write(self.table(self.schema)))
 
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:

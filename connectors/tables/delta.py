@@ -45,6 +45,7 @@ class DeltaLog:
         self._spec = spec
         self._options = _storage_options(spec.root)
         self._table: DeltaTable | None = None
+        self._before = -1
 
     def refresh(self) -> bool:
         """Read the newest version; tell whether there is a table."""
@@ -140,6 +141,7 @@ class DeltaLog:
             app_transactions=[Transaction(app, version)],
         )
         table = self._found
+        self._before = table.version()
         with self._explained():
             table.create_write_transaction(
                 actions, "append", table.schema(), partition_by=names, commit_properties=properties
@@ -164,7 +166,9 @@ class DeltaLog:
         if is_remote(self._spec.root):
             return []
         self.refresh()
-        return [f"{self._spec.root}/_delta_log/{self._found.version():020d}.json"]
+        # Those of others in between too: a log with a gap ends there.
+        versions = range(self._before + 1, self._found.version() + 1)
+        return [f"{self._spec.root}/_delta_log/{version:020d}.json" for version in versions]
 
     @property
     def _found(self) -> DeltaTable:

@@ -25,7 +25,7 @@ class Level(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         value = f"{self.unit}({self.column})" if self.unit else self.column
-        return value if self.is_value else f"{self.name}={value}"
+        return value if self.name == (self.unit or self.column) else f"{self.name}={value}"
 
 
 class TableSpec(msgspec.Struct, frozen=True):

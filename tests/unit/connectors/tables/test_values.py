@@ -50,7 +50,8 @@ def test_values_of_columns_have_their_type(
 
 def test_a_level_is_told_as_it_was_written() -> None:
     """Errors show it in the form that the flag takes."""
-    assert str(Level("date", "at", "date")) == "date=date(at)"
+    assert str(Level("date", "at", "date")) == "date(at)"
+    assert str(Level("day", "at", "date")) == "day=date(at)"
     assert str(Level("carrier", "carrier")) == "carrier"
     assert unit_type("year") == pa.int32()
     assert unit_type("hour") == pa.string()
