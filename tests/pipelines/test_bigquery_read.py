@@ -15,6 +15,7 @@ from connectors import bigquery
 from connectors.bigquery.session import session
 from connectors.bigquery_local import Fault, Server
 from connectors.clients import bigquery_endpoint, open_bigquery
+from connectors.table_name import TableName
 from runners.local import LocalRunner
 from transforms.batch import Batch
 from transforms.errors import ConfigError
@@ -88,7 +89,7 @@ def test_broken_connection_goes_on_where_it_was(server: Server, after: bool) -> 
 def test_denied_access_is_told(server: Server) -> None:
     """No retry helps."""
     server.faults.add(Fault("PERMISSION_DENIED", method="ReadRows", times=9))
-    with pytest.raises(ConfigError, match="access is denied"):
+    with pytest.raises(ConfigError, match=r"access is denied.*dataViewer and .*readSessionUser"):
         check([])
 
 
@@ -99,6 +100,21 @@ def test_bad_argument_is_refused(options: dict[str, Any], words: str) -> None:
     """Before anything is asked of the server."""
     with pytest.raises(ConfigError, match=words):
         bigquery.Read(TABLE, **options)
+
+
+def test_missing_column_is_told_before_the_start(server: Server) -> None:
+    """With those that there are; names go in any case."""
+    check(EVERYTHING, columns=["N", "text"])
+    with pytest.raises(ConfigError, match=r"^columns='n,gone': names gone.*Use some of n, text"):
+        pipeline() | bigquery.Read(TABLE, columns=["n", "gone"])
+
+
+def test_reader_needs_no_right_to_write(server: Server) -> None:
+    """Nothing of the Write API is asked for."""
+    server.faults.add(Fault("PERMISSION_DENIED", method="GetWriteStream", times=9))
+    server.faults.add(Fault("PERMISSION_DENIED", method="CreateWriteStream", times=9))
+    session().forget(TableName.parse(TABLE))
+    check(EVERYTHING)
 
 
 def test_missing_table_is_told_before_the_start(server: Server) -> None:

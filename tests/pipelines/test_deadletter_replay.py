@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from connectors.bigquery.session import session
-from connectors.bigquery_local import Server
+from connectors.bigquery_local import Fault, Server
 from connectors.broker import Broker
 from connectors.clients import bigquery_endpoint, open_bigquery
 from pipelines import deadletter_replay, launch, pubsub_to_lake
@@ -32,16 +32,18 @@ def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 
 
 @pytest.fixture(autouse=True)
-def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def server(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server | None]:
     """Run a BigQuery for the tests of tables."""
-    if "[table]" not in request.node.name:
-        yield
+    if "table" not in request.node.name:
+        yield None
         return
     with Server(project="test-project") as running:
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", running.rest_endpoint)
         monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", running.grpc_endpoint)
         open_bigquery(bigquery_endpoint(), "test-project").create_dataset("dead", retry=None)
-        yield
+        yield running
         session().close()
 
 
@@ -266,6 +268,41 @@ def test_stranger_on_the_topic_is_kept(broker: Broker, tmp_path: Path) -> None:
     same(take("again"), MALFORMED + WRONG)
     (dead,) = rows(tmp_path / "still_dead")
     assert (dead["data"], dead["error_kind"]) == (b"hello", "not_a_dead_letter")
+
+
+@pytest.mark.parametrize("method", ["CreateReadSession", "ReadRows"])
+def test_table_that_may_not_be_read_is_named(
+    broker: Broker, server: Server, tmp_path: Path, method: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """With the roles that are missing; nothing is published, and it works when they are granted."""
+    kept, read = place("table", tmp_path)
+    fail(tmp_path, kept)
+    server.faults.add(Fault("PERMISSION_DENIED", method=method, times=99, text="not you"))
+    assert replay(tmp_path, read) == 2
+    text = capsys.readouterr().err
+    assert "'test-project.dead.letters': access is denied" in text
+    assert "roles/bigquery.dataViewer and roles/bigquery.readSessionUser" in text
+    assert take("again") == []
+    server.faults.clear()
+    assert replay(tmp_path, read) == 0
+    same(take("again"), MALFORMED + WRONG)
+
+
+def test_table_of_something_else_is_refused(
+    broker: Broker, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything starts: the error names the columns that are missing."""
+    from google.cloud.bigquery import SchemaField, Table  # noqa: PLC0415 - a second of imports
+
+    client = open_bigquery(bigquery_endpoint(), "test-project")
+    client.create_table(Table("test-project.dead.other", [SchemaField("data", "BYTES")]))
+    assert replay(tmp_path, "test-project.dead.other") == 2
+    text = capsys.readouterr().err
+    assert text.startswith("error: --failures='test-project.dead.other': holds no dead letters")
+    assert "lacks schema_version, pipeline, step" in text
+    assert replay(tmp_path, "test-project.dead.gone") == 2
+    assert "--failures='test-project.dead.gone': does not exist" in capsys.readouterr().err
 
 
 BAD_FLAGS = {
