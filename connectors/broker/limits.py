@@ -40,6 +40,7 @@ __all__ = [
     "ORDERING_KEY_BYTES_MAX",
     "PAGE_SIZE_DEFAULT",
     "PAGE_SIZE_MAX",
+    "POLICY_MEMBERS_MAX",
     "PUBLISH_BYTES_MAX",
     "PUBLISH_MESSAGES_MAX",
     "PULL_MESSAGES_MAX",
@@ -124,6 +125,8 @@ DELIVERY_ATTEMPTS_MIN = 5
 """Deliveries before a message is a dead letter at least (API)."""
 DELIVERY_ATTEMPTS_MAX = 100
 """Deliveries before a message is a dead letter at most (API)."""
+POLICY_MEMBERS_MAX = 1_500
+"""Members in all bindings of a policy (https://cloud.google.com/iam/quotas)."""
 LABELS_MAX = 64
 """Labels of one resource (https://cloud.google.com/pubsub/docs/labels)."""
 LABEL_CHARACTERS_MAX = 63
