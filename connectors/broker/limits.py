@@ -45,6 +45,10 @@ __all__ = [
     "PUBLISH_MESSAGES_MAX",
     "PULL_MESSAGES_MAX",
     "PULL_WAIT_S",
+    "PUSH_PAUSE_S_MAX",
+    "PUSH_PAUSE_S_MIN",
+    "PUSH_WINDOW_MAX",
+    "PUSH_WINDOW_MIN",
     "RECEIVE_BYTES_MAX",
     "RESPONSE_BYTES_MAX",
     "RETENTION_S_DEFAULT",
@@ -143,6 +147,14 @@ UDF_S_MAX = 0.5
 """Seconds that a JavaScript function may take for one message (quotas, unverified: 500 ms)."""
 UDF_BYTES_MAX = 256 << 20
 """Bytes of memory that the functions of one resource may take (ours)."""
+PUSH_WINDOW_MIN = 3
+"""Push requests that may be open at first (push page: a single-digit number)."""
+PUSH_WINDOW_MAX = 1_000
+"""Push requests of one subscription that may be open at most (ours)."""
+PUSH_PAUSE_S_MIN = 0.1
+"""Seconds without a push after a failure (push page)."""
+PUSH_PAUSE_S_MAX = 60.0
+"""Seconds without a push after many failures in a row (push page)."""
 
 PAGE_SIZE_DEFAULT = 100
 """Resources in one page of a list where the request does not say (ours)."""
