@@ -11,7 +11,8 @@ import pyarrow as pa
 from connectors.broker import ackids, limits, rows, rules, wire
 from connectors.broker.catalog import Catalog
 from connectors.broker.delivery import Acks, Want
-from connectors.broker.errors import InvalidAckIds, NotFound
+from connectors.broker.errors import InvalidAckIds
+from connectors.broker.publishing import Publishing
 
 __all__ = ["Bulk"]
 
@@ -19,8 +20,8 @@ __all__ = ["Bulk"]
 class Bulk:
     """Each method takes the bytes of its request and returns those of its response."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog, self._engine = catalog, catalog.engine
+    def __init__(self, catalog: Catalog, publishing: Publishing) -> None:
+        self._catalog, self._engine, self._publishing = catalog, catalog.engine, publishing
 
     async def publish(self, request: bytes) -> bytes:
         """Publish messages, all or none."""
@@ -28,10 +29,7 @@ class Bulk:
         fields = wire.decode("PublishRequest", request)
         topic = self._catalog.topic(fields["topic"])
         rules.check_messages(fields["messages"])
-        message_ids = await self._engine.publish(topic, fields["messages"])
-        if message_ids is None:
-            raise NotFound(f"Topic {fields['topic']} was deleted meanwhile; nothing was published.")
-        return wire.encode_publish(message_ids)
+        return wire.encode_publish(await self._publishing.publish(topic, fields["messages"]))
 
     async def pull(self, request: bytes) -> bytes:
         """Lease messages, the oldest first."""

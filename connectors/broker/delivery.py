@@ -16,7 +16,7 @@ from connectors.broker.backlog import Positions
 from connectors.broker.bells import EVERYTHING, Bells
 from connectors.broker.commits import Commits
 from connectors.broker.counters import Counters
-from connectors.broker.errors import NotFound, Refusal
+from connectors.broker.errors import FailedPrecondition, NotFound, Refusal
 from connectors.broker.events import Acked
 from connectors.broker.log import Log
 from connectors.broker.owners import Owners
@@ -211,9 +211,14 @@ class Deliveries:
 
         Raises:
             NotFound: it was deleted.
-            FailedPrecondition: it is detached.
+            FailedPrecondition: it is detached, or pushed.
         """
         self._state.check_open(subscription)
+        if subscription.settings.push:
+            raise FailedPrecondition(
+                f"{subscription.settings.name} is a push subscription: clear its push_config to"
+                " receive from it."
+            )
 
     async def wait_for_messages(
         self, subscription: Subscription, timeout_s: float | None = None

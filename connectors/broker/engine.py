@@ -29,6 +29,7 @@ from connectors.broker.events import (
     Sought,
     SubscriptionCreated,
     SubscriptionDeleted,
+    SubscriptionUpdated,
     TopicDeleted,
     key_hash,
 )
@@ -37,8 +38,11 @@ from connectors.broker.forwarding import Forwarding
 from connectors.broker.frame import Entry
 from connectors.broker.lifecycle import Lifecycle
 from connectors.broker.log import Disk, Log
+from connectors.broker.presenting import Presenting
+from connectors.broker.push.pushing import Pushing
 from connectors.broker.reading import fitting
 from connectors.broker.state import State, Subscription, Topic
+from connectors.broker.transforming import Transforming
 
 __all__ = ["Engine"]
 
@@ -74,18 +78,24 @@ class Engine:
             self.state, self._log, self.delivery, self.counters, self.publish
         )
         self._filters = Filters(self.state)
+        self.transforming = Transforming()
+        self.delivery.present = Presenting(self.delivery, self.transforming).presented
+        self.pushing = Pushing(self.state, self.delivery)
         self._publishing: list[int] = []  # times of publishes that are not in the state yet
         self._timer = self._loop.call_later(_TICK_S_MAX, self._tick)
         self.lifecycle = Lifecycle(self.state, self._log, self._commits, self._bells)
+        self.pushing.start()
 
     async def close(self) -> None:
         """Finish what is being committed and let go of the log."""
         self._timer.cancel()
         await self.lifecycle.close()
+        await self.pushing.close()
         await self._forwarding.close()
         await self.delivery.close()
         await self._commits.close()
         self._log.close()
+        self.transforming.close()
 
     async def commit(self, event: Event) -> bool:
         """Make an event durable and apply it; return False if what it was about is gone.
@@ -190,11 +200,20 @@ class Engine:
                     self.delivery.arrived(subscription)
             case Acked(uid=uid):
                 self.delivery.acked(uid)
-            case Sought(uid=uid) | Detached(uid=uid) | Expunged(uid=uid):
+            case SubscriptionCreated(uid=uid):
+                self.pushing.changed(uid)
+            case (
+                Sought(uid=uid)
+                | Detached(uid=uid)
+                | Expunged(uid=uid)
+                | SubscriptionUpdated(uid=uid)
+            ):
                 self._bells.ring(uid)
+                self.pushing.changed(uid)
             case SubscriptionDeleted(uid=uid) | TopicDeleted(uid=uid):
                 self.counters.forget(uid)
                 self._bells.ring(uid)
+                self.pushing.changed(uid)
 
     def _schedule(self, expiry_s: float) -> None:
         """Have ``_tick`` called when a lease expires, if that is before its next call."""

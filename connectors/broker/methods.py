@@ -17,6 +17,7 @@ from connectors.broker.catalog.snapshots import Snapshots
 from connectors.broker.catalog.subscriptions import Subscriptions
 from connectors.broker.catalog.topics import Topics
 from connectors.broker.errors import InvalidArgument
+from connectors.broker.publishing import Publishing
 from connectors.broker.schemas.registry import Registry
 from connectors.broker.schemas.service import SchemaService
 from connectors.broker.schemas.validation import Validator
@@ -42,8 +43,10 @@ def table(catalog: Catalog) -> dict[str, Method]:
         catalog: of the engine that they work on.
     """
     schemas = Registry(catalog.engine)
-    bulk, batches = Bulk(catalog), Batches(catalog.engine, catalog)
-    topics, subscriptions = Topics(catalog, schemas, Validator(schemas)), Subscriptions(catalog)
+    validator = Validator(schemas)
+    bulk = Bulk(catalog, Publishing(catalog.engine, validator))
+    batches = Batches(catalog.engine, catalog)
+    topics, subscriptions = Topics(catalog, schemas, validator), Subscriptions(catalog)
     found = {
         **_typed("google.pubsub.v1.Publisher", _publisher(topics, subscriptions)),
         **_typed("google.pubsub.v1.Subscriber", _subscriber(subscriptions, Snapshots(catalog))),

@@ -11,7 +11,7 @@ from connectors.broker.engine import Engine
 from connectors.broker.errors import InvalidArgument, NotFound
 from connectors.broker.schemas.validation import Validator
 from connectors.broker.state import Topic
-from connectors.broker.transforming import Transforming, active
+from connectors.broker.transforming import active
 
 __all__ = ["Publishing"]
 
@@ -19,8 +19,8 @@ __all__ = ["Publishing"]
 class Publishing:
     """Publishes messages that keep the rules of the API (``rules.check_messages``)."""
 
-    def __init__(self, engine: Engine, validator: Validator, transforming: Transforming) -> None:
-        self._engine, self._validator, self._transforming = engine, validator, transforming
+    def __init__(self, engine: Engine, validator: Validator) -> None:
+        self._engine, self._validator = engine, validator
 
     async def publish(self, topic: Topic, messages: pa.StructArray) -> pa.StringArray:
         """Publish messages, all or none; return their ids.
@@ -50,7 +50,7 @@ class Publishing:
         self, topic: Topic, messages: pa.StructArray
     ) -> tuple[pa.StructArray, npt.NDArray[np.bool_]]:
         batch = rows.unsent(messages)
-        done = await self._transforming.apply(topic.settings.transforms, batch)
+        done = await self._engine.transforming.apply(topic.settings.transforms, batch)
         if done.faults:
             number, why = next(iter(done.faults.items()))
             raise InvalidArgument("messages", f"number {number + 1}", f"a transform failed: {why}")

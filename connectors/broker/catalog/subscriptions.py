@@ -36,6 +36,7 @@ class Subscriptions:
             check_resource("topic", request.topic, "topics")
             request.name = random_name(request.topic, "subscriptions")
         settings = subscription_settings.read(request)
+        await self._engine.transforming.check(settings.transforms)
         async with self._catalog.changing:
             self._engine.state.check_subscription_is_new(settings.name)
             topic = self._catalog.topic(settings.topic)
@@ -57,6 +58,7 @@ class Subscriptions:
                 before, request.subscription, request.update_mask, subscription_settings.MUTABLE
             )
             settings = subscription_settings.read(wanted, subscription.settings.push)
+            await self._engine.transforming.check(settings.transforms)
             if settings.dead_letter != subscription.settings.dead_letter:
                 self._check_dead_letter(settings.dead_letter)
             await self._change(subscription, settings)

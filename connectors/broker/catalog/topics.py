@@ -29,6 +29,7 @@ class Topics:
     async def create(self, request: Any) -> Any:
         """Create a topic."""
         settings = topic_settings.read(request)
+        await self._engine.transforming.check(settings.transforms)
         async with self._catalog.changing:
             self._engine.state.check_topic_is_new(settings.name)
             self._check_schema(settings.schema)
@@ -48,6 +49,7 @@ class Topics:
                 before, request.topic, request.update_mask, topic_settings.MUTABLE
             )
             settings = topic_settings.read(wanted)
+            await self._engine.transforming.check(settings.transforms)
             if settings.schema != topic.settings.schema:
                 self._check_schema(settings.schema)
             if not await self._engine.commit(TopicUpdated(topic.uid, settings)):

@@ -18,7 +18,7 @@ _REFUSED = {
 
 
 def read(transforms: Any) -> tuple[Transform, ...]:
-    """Return the settings for repeated ``MessageTransform``.
+    """Return the settings for repeated ``MessageTransform``; the code is not yet compiled.
 
     Raises:
         InvalidArgument: a rule is broken.
@@ -35,7 +35,6 @@ def read(transforms: Any) -> tuple[Transform, ...]:
             raise InvalidArgument(
                 "function_name", repr(name), "must be unique among the transforms of a resource"
             )
-    _check_runnable(found)
     return found
 
 
@@ -61,12 +60,3 @@ def _read_one(transform: Any) -> Transform:
             "code", f"{size_bytes} bytes", f"must be 1 to {limits.UDF_CODE_BYTES_MAX} bytes"
         )
     return Transform(function.function_name, function.code, transform.disabled)
-
-
-def _check_runnable(transforms: tuple[Transform, ...]) -> None:
-    """Refuse functions that can't be run: here the engine for JavaScript plugs in."""
-    if transforms:
-        raise Unsupported(
-            "A javascript_udf transform is not supported: this broker has no engine for"
-            " JavaScript; transform in a pipeline."
-        )
