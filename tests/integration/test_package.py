@@ -28,7 +28,7 @@ def test_source_distribution_holds_every_module_and_schema(tmp_path: Path) -> No
         str(path.relative_to(ROOT))
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.suffix in (".py", ".json")
+        if path.suffix in (".py", ".html", ".json")
     }
     assert wanted <= names
     assert not {name for name in names if name.startswith(("tests/", "benchmarks/"))}

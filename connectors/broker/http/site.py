@@ -9,14 +9,17 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 from urllib.parse import parse_qs
 
+import msgspec
 from aiohttp import web
 
 from connectors.broker import limits
 from connectors.broker.engine import Engine
-from connectors.broker.http import metrics
+from connectors.broker.errors import Refusal
+from connectors.broker.http import metrics, status
 from connectors.broker.http.connections import Connections
 from connectors.broker.http.guard import trespass
-from connectors.broker.http.rest import Answer, Call, Rest, failure
+from connectors.broker.http.page import page
+from connectors.broker.http.rest import Answer, Call, Rest, failure, refusal
 
 __all__ = ["open_site"]
 
@@ -60,6 +63,10 @@ class _Site:
             "/healthz": self._health,
             "/readyz": self._health,
             "/metrics": self._metrics,
+            "/ui": self._page,
+            "/ui/": self._page,
+            "/ui/status": self._status,
+            "/ui/backlog": self._backlog,
         }
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -70,10 +77,13 @@ class _Site:
         path = request.raw_path.partition("?")[0]
         if path.startswith("/v1/"):
             return await self._call(request, path)
-        page = self._pages.get(path)
-        if page is None or request.method not in ("GET", "HEAD"):
+        show = self._pages.get(path)
+        if show is None or request.method not in ("GET", "HEAD"):
             return _response(failure(404, "NOT_FOUND", f"Nothing is at {request.method} {path}."))
-        return page(request)
+        try:
+            return show(request)
+        except Refusal as error:
+            return _response(refusal(error))
 
     async def _call(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         try:
@@ -95,16 +105,29 @@ class _Site:
         return _response(await self._rest.answer(verb, path, query, body))
 
     def _root(self, _request: web.BaseRequest) -> web.Response:
-        return _page(_ROOT, _TEXT)
+        return _data(_ROOT, _TEXT)
 
     def _health(self, _request: web.BaseRequest) -> web.Response:
         reason = self._engine.unready()
         if reason is None:
-            return _page(b"ok\n", _TEXT)
-        return _page(f"{reason}\n".encode(), _TEXT, status=503)
+            return _data(b"ok\n", _TEXT)
+        return _data(f"{reason}\n".encode(), _TEXT, status=503)
+
+    def _page(self, _request: web.BaseRequest) -> web.Response:
+        shown = page()
+        return web.Response(body=shown.body, headers={**_headers(shown.kind), **shown.headers})
+
+    def _status(self, request: web.BaseRequest) -> web.Response:
+        found = status.status(self._engine, request.query.get("find", ""))
+        return _data(msgspec.json.encode(found), _JSON)
+
+    def _backlog(self, request: web.BaseRequest) -> web.Response:
+        subscription = self._engine.state.subscription(request.query.get("subscription", ""))
+        found = status.peeked(self._engine, subscription, status.PEEK_MESSAGES_MAX)
+        return _data(msgspec.json.encode(found), _JSON)
 
     def _metrics(self, _request: web.BaseRequest) -> web.Response:
-        return _page(metrics.exposition(self._engine), metrics.CONTENT_TYPE)
+        return _data(metrics.exposition(self._engine), metrics.CONTENT_TYPE)
 
 
 def _fields(query: str) -> dict[str, list[str]]:
@@ -114,9 +137,12 @@ def _fields(query: str) -> dict[str, list[str]]:
 
 
 def _response(answer: Answer) -> web.Response:
-    return _page(answer.body, _JSON, status=answer.status)
+    return _data(answer.body, _JSON, status=answer.status)
 
 
-def _page(body: bytes, kind: str, **options: Any) -> web.Response:
-    headers = {"Content-Type": kind, "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=body, headers=headers, **options)
+def _data(body: bytes, kind: str, **options: Any) -> web.Response:
+    return web.Response(body=body, headers=_headers(kind), **options)
+
+
+def _headers(kind: str) -> dict[str, str]:
+    return {"Content-Type": kind, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
