@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from fastavro.schema import SchemaParseException, UnknownType, parse_schema
 
 from connectors.broker.schemas.definition import Mismatch
 
@@ -110,6 +109,12 @@ def parse(text: str) -> Type:
     Raises:
         Mismatch: it is not an Avro schema; the text says why.
     """
+    from fastavro.schema import (  # noqa: PLC0415 - it takes time to import, and few topics have schemas
+        SchemaParseException,
+        UnknownType,
+        parse_schema,
+    )
+
     try:
         value = msgspec.json.decode(text, type=str | list | dict)
         return _Resolver().resolve(parse_schema(value, named_schemas={}, _write_hint=False))
