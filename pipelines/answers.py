@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import apache_beam as beam
+import pyarrow as pa
 
 from connectors import bigquery, lake, pubsub, storage
 from connectors.bigquery.destination import Destination
@@ -76,8 +77,10 @@ class Answers(Group):
                 "counts only for a lake", "Give --output, or leave it out",
             )  # fmt: skip
 
-    def write(self, rows: beam.PCollection[Batch]) -> list[beam.PCollection[Batch]]:
-        """Add the step that writes; return what it rejects."""
+    def write(
+        self, rows: beam.PCollection[Batch], schema: pa.Schema
+    ) -> list[beam.PCollection[Batch]]:
+        """Add the step that writes rows of a schema; return what it rejects."""
         if self.output is not None:
             rows | "Write" >> lake.Write(self.output, partition_by=self.partition_by)
             return []
@@ -88,4 +91,7 @@ class Answers(Group):
             return [(rows | "Write" >> publish).dead]
         table = "" if self.output_table is None else self.output_table.text
         create = bigquery.Create(partition_by=f"day({WINDOW_START})")
-        return [(rows | "Write" >> bigquery.Write(table, create=create)).dead]
+        append = bigquery.Write(
+            table, create=create, rows=schema, terms=bigquery.Terms("--output_table")
+        )
+        return [(rows | "Write" >> append).dead]

@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.transforms.trigger import TriggerFn
 
 from pipelines import checks, kinds, launch
@@ -85,11 +86,16 @@ class Params(Source, Payload, EventTime, Deduplication, Windowed, Answers, DeadL
 
     def check(self) -> None:
         """Refuse what can't be measured, and folders within each other."""
-        answer = checks.require_answer("--measures", self.by, self.measures, self.schema)
+        answer = self.answer
         checks.require_columns("--window", self.session_fields, self.schema)
         checks.require_partitions("--partition_by", self.partition_by, answer)
         if self.output is not None:
             self.require_apart("--output", self.output)
+
+    @property
+    def answer(self) -> pa.Schema:
+        """The columns of the answer."""
+        return checks.require_answer("--measures", self.by, self.measures, self.schema)
 
     @property
     def session_fields(self) -> tuple[Field, ...]:
@@ -119,7 +125,7 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
         | "Deduplicate" >> Deduplicate(keys, params.dedup_horizon)
         | "Aggregate" >> Aggregate(params.by, params.measures)
     )
-    refused = params.write(answers)
+    refused = params.write(answers, params.answer)
     params.keep("pubsub_aggregate", [parsed.dead, windowed.dead, *refused])
 
 

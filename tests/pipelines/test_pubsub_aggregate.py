@@ -148,9 +148,10 @@ def test_answers_go_to_a_topic_as_json(broker: Broker, tmp_path: Path, runner: l
 
 
 def test_answers_go_to_a_table(
-    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The table is made, with a partition for each day."""
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The table is made, with a partition for each day; one of other columns is refused."""
     publish("events", sent(EVENTS))
     with Server(project="test-project") as server:
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", server.rest_endpoint)
@@ -158,7 +159,13 @@ def test_answers_go_to_a_table(
         open_bigquery(bigquery_endpoint(), "test-project").create_dataset("d", retry=None)
         assert run(flags(tmp_path, "--output_table=test-project.d.answers")) == 0
         found = server.query("SELECT * FROM d.answers").to_pylist()
+        other = "--measures=rows=count(),least=min(n)"
+        argv = flags(tmp_path, "--output_table=test-project.d.answers")
+        assert run([*argv, other]) == 2
         session().close()
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: --output_table='test-project.d.answers': can't take the rows")
+    assert "least (int64) is no column of the table" in error
     assert answers(found) == expected(EVENTS)
 
 
@@ -220,11 +227,11 @@ def lake_rows(tmp_path: Path) -> list[dict[str, Any]]:
 BAD_FLAGS = {
     "no output": (["--output_topic=" + topic("answers")], ["--output or --output_topic"]),
     "measure": (["--measures=n=median(n)"], ["--measures=", "count()"]),
-    "no column": (["--measures=x=sum(gone)"], ["--measures='column:gone'", "--schema"]),
+    "no column": (["--measures=x=sum(gone)"], ["--measures='x=sum(gone)'", "--schema"]),
     "no number": (["--measures=x=sum(team)"], ["--measures=", "measure x", "string"]),
-    "no group": (["--by=gone"], ["--by='column:gone'"]),
+    "no group": (["--by=gone"], ["--by='gone'"]),
     "two names": (["--by=team", "--measures=team=count()"], ["--measures", "team", "Rename"]),
-    "session": (["--window=session:1m/gone"], ["--window='column:gone'"]),
+    "session": (["--window=session:1m/gone"], ["--window='session:1m/gone'", "no column"]),
     "partition": (["--partition_by=date(team)"], ["--partition_by=", "no time"]),
     "same folder": (["--dead_letter=./x", "--output=./x"], ["--dead_letter", "--output"]),
 }  # fmt: skip

@@ -1,6 +1,8 @@
 """The pipeline to BigQuery with its real command line, a real broker and a strict server."""
 
 import json
+import logging
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,10 @@ def local(tmp_path: Path) -> list[str]:
 
 def rows(server: Server, table: str = "events") -> list[dict[str, Any]]:
     return server.query(f"SELECT * FROM clicks.{table} ORDER BY id").to_pylist()
+
+
+def rows_of(server: Server, table: str) -> list[dict[str, Any]]:
+    return server.query(f"SELECT * FROM clicks.{table}").to_pylist()
 
 
 def ids(server: Server, table: str = "events") -> list[str]:
@@ -202,6 +208,29 @@ def test_exactly_once_on_the_local_runner(
     assert run(flags, *local(tmp_path), "--shards=2") == 0
     assert ids(server) == wanted(600)
     assert server.faults.left() == 0
+
+
+@pytest.mark.parametrize("semantics", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize("place", ["folder", "table"])
+@pytest.mark.usefixtures("broker")
+def test_last_line_accounts_for_every_message(
+    server: Server, flags: dict[str, str], caplog: pytest.LogCaptureFixture,
+    semantics: str, place: str,
+) -> None:  # fmt: skip
+    """Published is written, duplicates and dead, wherever dead letters are kept."""
+    caplog.set_level(logging.INFO, "headrace")
+    make_table(kind={"type": "JSON"})
+    good = [click(n, kind="1") for n in range(60)]
+    publish([*good, *good[:25], b"{", b"[]", click(77, kind="{"), click(78, n="x")])
+    if place == "table":
+        flags |= {"dead_letter": f"{PROJECT}.clicks.dead"}
+    folder = Path(flags["schema"]).parent
+    assert run(flags, *(local(folder) if semantics == "exactly_once" else [])) == 0
+    assert len(rows(server)) == 60
+    there = len(rows_of(server, "dead")) if place == "table" else len(dead(flags))
+    assert there == 4
+    last = [text for text in caplog.messages if " read " in text][-1]
+    assert re.search(r"\b89 read .* 60 written +25 dup +4 dead\b", last), last
 
 
 def test_exactly_once_names_bad_rows(
