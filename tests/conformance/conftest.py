@@ -1,0 +1,91 @@
+"""The servers under test: our broker, and one named by a variable.
+
+PUBSUB_CONFORMANCE_HOST=127.0.0.1:8432 pytest tests/conformance/test_*.py
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from google.cloud import pubsub_v1
+from google.pubsub_v1.services.publisher import PublisherClient
+from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
+
+from connectors.broker import Broker
+
+OTHER = os.environ.get("PUBSUB_CONFORMANCE_HOST")
+
+
+@pytest.fixture(scope="module", params=["ours", *(["other"] if OTHER else [])])
+def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of each server under test."""
+    if request.param == "other":
+        assert OTHER
+        yield OTHER
+    else:
+        with Broker(data_dir=tmp_path_factory.mktemp("broker")) as broker:
+            yield broker.address
+
+
+@dataclass(frozen=True)
+class Api:
+    """The stock clients, and a project that no other test uses."""
+
+    publisher: Any
+    subscriber: Any
+    schemas: Any
+    project: str
+
+    def name(self, kind: str, ident: str = "") -> str:
+        """Return the full name of a resource, of a new one unless it is given."""
+        return f"{self.project}/{kind}/{ident or 'new-' + secrets.token_hex(4)}"
+
+    def topic(self, **fields: Any) -> str:
+        """Create a topic; return its name."""
+        request = {"name": self.name("topics"), **fields}
+        return str(self.publisher.create_topic(request=request).name)
+
+    def subscription(self, topic: str = "", **fields: Any) -> str:
+        """Create a subscription; return its name."""
+        request = {"name": self.name("subscriptions"), "topic": topic or self.topic(), **fields}
+        return str(self.subscriber.create_subscription(request=request).name)
+
+    def snapshot(self, subscription: str = "", **fields: Any) -> str:
+        """Create a snapshot; return its name."""
+        request = {"name": self.name("snapshots"),
+                   "subscription": subscription or self.subscription(), **fields}  # fmt: skip
+        return str(self.subscriber.create_snapshot(request=request).name)
+
+    def publish(self, topic: str, *messages: dict[str, Any]) -> list[str]:
+        """Publish in one request; return the ids."""
+        response = PublisherClient.publish(self.publisher, topic=topic, messages=messages)
+        return list(response.message_ids)
+
+    def pull(self, subscription: str, count: int) -> list[bytes]:
+        """Pull and acknowledge until there were so many messages; return their data, sorted."""
+        data: list[bytes] = []
+        while len(data) < count:
+            received = self.subscriber.pull(
+                subscription=subscription, max_messages=count, timeout=20
+            ).received_messages
+            ids = [each.ack_id for each in received]
+            if ids:
+                self.subscriber.acknowledge(subscription=subscription, ack_ids=ids)
+            data += [each.message.data for each in received]
+        return sorted(data)
+
+
+@pytest.fixture
+def api(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """Return the clients of a server under test."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", address)
+    publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
+    with publisher, subscriber, grpc.insecure_channel(address) as channel:
+        schemas = pubsub_v1.SchemaServiceClient(
+            transport=SchemaServiceGrpcTransport(channel=channel)
+        )
+        yield Api(publisher, subscriber, schemas, f"projects/p-{secrets.token_hex(4)}")
