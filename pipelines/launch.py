@@ -20,6 +20,7 @@ import contextlib
 import importlib
 import io
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -31,11 +32,13 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from connectors.ledger import Commit
 from connectors.run import Limits, Run
+from pipelines.ending import end_with
 from pipelines.endless import is_local, run_endless
 from pipelines.figures import WRITING, Figures
 from pipelines.filters import tell_unmatched
 from pipelines.interrupt import Interrupted, interruptible, uninterrupted
 from pipelines.params import Group, Parser, help_text, parse_flags, specs
+from pipelines.preflight import require_services
 from pipelines.progress import Progress, ProgressOptions
 from runners import direct
 from runners.local.errors import (
@@ -68,7 +71,7 @@ def main(module_name: str) -> NoReturn:
         level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", handlers=[handler]
     )
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    sys.exit(status(importlib.import_module(module_name), sys.argv[1:]))
+    end_with(lambda: status(importlib.import_module(module_name), sys.argv[1:]))
 
 
 def _others() -> dict[str, Parser]:
@@ -139,6 +142,9 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
                 f"needs a run that ends, to take back what it has read: --runner={runner} has none",
                 "Leave --runner out",
             )  # fmt: skip
+        _ = options.view_as(ProgressOptions).log_every_s  # a ConfigError if it is none
+        if direct.is_bounded(runner) or is_local(runner):
+            require_services(params)
         figures = params.figures() if isinstance(params, Group) else WRITING
         if direct.is_bounded(runner):
             commit = run_bounded(build, rest, limits, dry=dry, figures=figures)
@@ -159,9 +165,15 @@ def _naming_flags(params: Any) -> Iterator[None]:
     except errors.ConfigError as error:
         for spec in specs(type(params)):
             given = getattr(params, spec.name)
-            if error.value is not None and error.value in (given, str(given)):
-                raise errors.ConfigError(spec.flag, error.value, error.rule, error.fix) from error
+            if given is not None and error.value in (given, *_forms(str(given))):
+                typed = given if isinstance(given, str) else error.value
+                raise errors.ConfigError(spec.flag, typed, error.rule, error.fix) from error
         raise
+
+
+def _forms(text: str) -> tuple[str, str]:
+    """Return a value as it was given, and as the folder that it may be."""
+    return text, os.path.realpath(text)
 
 
 def beam_parser() -> Parser:

@@ -23,6 +23,7 @@ from pipelines.demo.folder import Interruption, prepared
 from pipelines.demo.job import Counts, Job
 from pipelines.demo.replay import Replay
 from pipelines.demo.show import Show
+from pipelines.ending import end_with
 from pipelines.interrupt import Interrupted, interruptible, uninterrupted
 from transforms.batch import Batch
 from transforms.errors import HeadraceError
@@ -149,13 +150,17 @@ def _print_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     console.print(table)
 
 
-if __name__ == "__main__":
+def _run() -> int:
     try:
         with interruptible():
-            code = main()
+            return main()
     except HeadraceError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except Interrupted as stop:
         console.print(f"stopped by {stop.name}")
-        code = stop.status
-    sys.exit(code)
+        return stop.status
+
+
+if __name__ == "__main__":
+    end_with(_run)
