@@ -19,7 +19,7 @@ from runners.local import LocalRunner
 from runners.local.drops import DROPPED
 from runners.local.options import LocalOptions, Settings, settings
 from runners.local.result import LocalResult
-from runners.local.state_id import state_id
+from runners.local.state_id import StateId, keep, state_id
 from transforms.errors import ConfigError
 from transforms.metrics import LATE_ROWS, NAMESPACE
 from transforms.weight import rows_in
@@ -68,10 +68,11 @@ def run_endless(
     chosen = _chosen(options, job_name)
     log_every_s = options.view_as(ProgressOptions).log_every_s
     with stoppable() as stopping:
-        _identify(options, chosen)
+        identity = _identify(options, chosen)
         runner = LocalRunner(weigh=rows_in)
         pipeline = beam.Pipeline(runner=runner, options=options)
         build(pipeline)
+        _begin(chosen, identity)
         with _quiet(), _ending(runner, chosen):
             result = pipeline.run()
             stopping.by(lambda signal: _stop(result, chosen, signal))
@@ -104,11 +105,17 @@ def _chosen(options: PipelineOptions, job_name: str) -> Settings:
     return settings(options)
 
 
-def _identify(options: PipelineOptions, chosen: Settings) -> None:
+def _identify(options: PipelineOptions, chosen: Settings) -> StateId:
     """Give what the job writes a name that lasts as long as its state."""
-    name, is_new = state_id(chosen)
-    options.view_as(JobOptions).headrace_job = f"{chosen.job_name}-{name}"
-    verb = "begins" if is_new else "goes on where it stopped"
+    identity = state_id(chosen)
+    options.view_as(JobOptions).headrace_job = f"{chosen.job_name}-{identity.name}"
+    return identity
+
+
+def _begin(chosen: Settings, identity: StateId) -> None:
+    """Make the state, only now: a start that is refused leaves nothing behind."""
+    keep(chosen, identity)
+    verb = "begins" if identity.is_new else "goes on where it stopped"
     _log.info("job %s %s; its state is in %s", chosen.job_name, verb, chosen.folder)
 
 

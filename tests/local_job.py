@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from connectors import lake, pubsub
 from runners.local import LocalRunner
 from runners.local.options import settings
-from runners.local.state_id import state_id
+from runners.local.state_id import keep, state_id
 from tests.pubsub_servers import SUBSCRIPTION
 from transforms.dedup import Deduplicate
 from transforms.field import column
@@ -55,7 +55,10 @@ def main() -> None:
     parser.add_argument("--state_dir", required=True)
     arguments, rest = parser.parse_known_args()
     argv = [*rest, f"--state_dir={arguments.state_dir}", "--job_name=job"]
-    name = state_id(settings(PipelineOptions(argv))).name
+    chosen = settings(PipelineOptions(argv))
+    identity = state_id(chosen)
+    keep(chosen, identity)
+    name = identity.name
     options = PipelineOptions([*argv, f"--headrace_job=job-{name}"])
     pipeline = beam.Pipeline(runner=LocalRunner(), options=options)
     build(pipeline, arguments)

@@ -66,6 +66,21 @@ class Folder:
         self._release()
 
 
+def require_possible(path: str) -> None:
+    """Refuse a folder that can't be made, as far as that can be told without making it.
+
+    Raises:
+        StoreError: what is there of its path is no folder, or may not be written.
+    """
+    there = os.path.abspath(path)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise _unusable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), there))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _unusable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES), there))
+
+
 def sync_folder(path: str) -> None:
     """Make the names in a folder durable."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

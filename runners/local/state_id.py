@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 from typing import NamedTuple
 
+from runners.local.errors import StateFolderInUse
+from runners.local.folder import require_possible
 from runners.local.options import Settings
 from runners.local.store import Store
 
-__all__ = ["StateId", "state_id"]
+__all__ = ["StateId", "keep", "state_id"]
 
 _NAME = "state id"
 
@@ -29,25 +33,38 @@ def state_id(settings: Settings) -> StateId:
     """Return the name of a job's state.
 
     It is kept in the state and ends with it: a job that was drained and is started again has
-    another one. A temporary state has a new name each time.
+    another one. A temporary state has a new name each time. Nothing is made: a new name counts
+    when ``keep`` has stored it.
 
     Raises:
         LocalRunnerError: the state can't be used.
     """
     if settings.folder is None:
         return StateId(_random(), is_new=True)
-    store = Store.open(settings.folder)
-    try:
+    if not os.path.exists(settings.folder):
+        require_possible(settings.folder)
+        return StateId(_random(), is_new=True)
+    with contextlib.closing(Store.open(settings.folder)) as store:
         known = store.get(_NAME)
-        if known is not None:
-            return StateId(known.decode(), is_new=False)
-        name = _random()
+    return StateId(_random(), is_new=True) if known is None else StateId(known.decode(), False)
+
+
+def keep(settings: Settings, found: StateId) -> None:
+    """Store a new name of a state, whose folder is made if it is missing.
+
+    Raises:
+        LocalRunnerError: the state can't be used, or another process has named it meanwhile.
+    """
+    if settings.folder is None or not found.is_new:
+        return
+    with contextlib.closing(Store.open(settings.folder)) as store:
+        if store.get(_NAME) is not None:
+            raise StateFolderInUse(
+                settings.folder, "another process has just begun a job here", "Start it again"
+            )
         store.begin()
-        store.put(_NAME, name.encode())
+        store.put(_NAME, found.name.encode())
         store.commit()
-        return StateId(name, is_new=True)
-    finally:
-        store.close()
 
 
 def _random() -> str:

@@ -7,9 +7,9 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from runners.local import LocalRunner
-from runners.local.errors import StateFolderInUse
+from runners.local.errors import StateFolderInUse, StoreError
 from runners.local.options import settings
-from runners.local.state_id import state_id
+from runners.local.state_id import keep, state_id
 from runners.local.store import Store
 
 
@@ -18,10 +18,38 @@ def options(folder: Path, job: str = "job") -> PipelineOptions:
 
 
 def test_name_is_kept(tmp_path: Path) -> None:
-    """The first one to ask makes the name; later ones get the same and are told so."""
-    name, is_new = state_id(settings(options(tmp_path)))
-    assert is_new
-    assert state_id(settings(options(tmp_path))) == (name, False)
+    """The first one to keep a name makes it; later ones get the same and are told so."""
+    chosen = settings(options(tmp_path))
+    first = state_id(chosen)
+    assert first.is_new
+    keep(chosen, first)
+    assert state_id(chosen) == (first.name, False)
+    keep(chosen, state_id(chosen))
+    assert state_id(chosen) == (first.name, False)
+
+
+def test_nothing_is_made_before_the_name_is_kept(tmp_path: Path) -> None:
+    """Who asks for a name and then does not start leaves no folder behind."""
+    chosen = settings(options(tmp_path / "state"))
+    assert state_id(chosen).is_new
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_one_of_two_can_begin(tmp_path: Path) -> None:
+    """Two that start at once on a new state don't both write under names of their own."""
+    chosen = settings(options(tmp_path))
+    one, two = state_id(chosen), state_id(chosen)
+    keep(chosen, one)
+    with pytest.raises(StateFolderInUse, match="Start it again"):
+        keep(chosen, two)
+    assert state_id(chosen) == (one.name, False)
+
+
+def test_folder_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
+    """It is told at once, and nothing is made."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="Not a directory"):
+        state_id(settings(options(tmp_path / "file" / "state")))
 
 
 def test_each_job_has_its_own(tmp_path: Path) -> None:
@@ -32,6 +60,7 @@ def test_each_job_has_its_own(tmp_path: Path) -> None:
 def test_name_ends_with_the_state(tmp_path: Path) -> None:
     """When a job is complete its state is gone, and a start anew has another name."""
     before = state_id(settings(options(tmp_path)))
+    keep(settings(options(tmp_path)), before)
     with beam.Pipeline(runner=LocalRunner(), options=options(tmp_path)) as pipeline:
         pipeline | beam.Create([1])
     after = state_id(settings(options(tmp_path)))
