@@ -60,6 +60,7 @@ class InvalidArgument(Refusal):
 
     def __init__(self, field: str, value: object, rule: str) -> None:
         super().__init__(f"Invalid {field} ({value}): {rule}.")
+        self.field = field
 
 
 class InvalidAckIds(InvalidArgument):
