@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -58,6 +58,10 @@ _HTTP_SERVER_ERROR = 500  # and above
 _HTTP_TRANSIENT = frozenset({408, 425, 429})
 _HTTP_CONFIG = frozenset({401, 403, 404})
 _HTTP_DATA = frozenset({400, 413, 416, 422})
+
+_REASONS_TRANSIENT = frozenset({"rateLimitExceeded", "backendError"})
+"""Reasons that may pass although BigQuery answers 403 as if access were denied:
+https://cloud.google.com/bigquery/docs/error-messages."""
 
 _STATUS_OF_HTTP = {401: _Code.UNAUTHENTICATED, 403: _Code.PERMISSION_DENIED}
 
@@ -134,6 +138,8 @@ def status(error: BaseException | None) -> grpc.StatusCode | None:
 def kind(error: BaseException) -> Kind:
     """Return which of the four kinds an error of a client library is; unknown is permanent."""
     code = status(error)
+    if isinstance(error, api.Forbidden) and not _REASONS_TRANSIENT.isdisjoint(_reasons(error)):
+        return TransientError
     if code is not None:
         return KINDS.get(code, PermanentError)
     if isinstance(error, api.GoogleAPICallError):
@@ -182,6 +188,13 @@ def call(
                 raise translated from error
         sleep(delay_s)
         attempt += 1
+
+
+def _reasons(error: api.GoogleAPICallError) -> Iterator[str]:
+    """Yield the reasons that the body of an HTTP answer names."""
+    for item in error.errors:
+        if isinstance(item, Mapping):
+            yield str(item.get("reason"))
 
 
 def _kind_of_http(code: int | None) -> Kind:

@@ -21,8 +21,9 @@ class Fault:
     Args:
         code: name of the gRPC status, such as ``UNAVAILABLE``; empty lets the call succeed.
         target: regular expression, searched for in the name of the stream, or of the table for
-            calls that have no stream.
-        method: ``AppendRows``, another method of the gRPC services, or ``*``.
+            calls that have no stream; REST has names with dots.
+        method: ``AppendRows``, another method of the gRPC services, ``*`` for all, or one of
+            ``datasets.get``, ``insertAll``, ``jobs.insert``, ``tables.get`` and ``tables.insert``.
         times: how many calls.
         skip: how many matching calls go well before.
         after: the call has its effect, and only its answer is lost.

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from connectors.bigquery_local import limits
 from connectors.bigquery_local.errors import Code, PortInUse, Refusal
 
-__all__ = ["Answer", "Call", "HttpServer", "Route", "error_body", "route"]
+__all__ = ["Answer", "Call", "Handler", "HttpServer", "Route", "error_body", "route"]
 
 _log = logging.getLogger(__name__)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.bigquery_local.catalog import Catalog
+from connectors.bigquery_local.faults import Faults, strike_now
 from connectors.bigquery_local.names import TableName
-from connectors.bigquery_local.rest import Answer, Call, Route, route
+from connectors.bigquery_local.rest import Answer, Call, Handler, Route, route
 from connectors.bigquery_local.tables import Table
 
 __all__ = ["catalog_routes"]
@@ -16,20 +17,31 @@ _MIN_SHOWN = ("kind", "id", "tableReference", "type", "creationTime", "expiratio
               "timePartitioning", "rangePartitioning", "clustering", "labels")  # fmt: skip
 
 
-def catalog_routes(catalog: Catalog) -> list[Route]:
-    """Return the routes of datasets and tables."""
+def catalog_routes(catalog: Catalog, faults: Faults) -> list[Route]:
+    """Return the routes of datasets and tables; ``get`` and tables' ``insert`` can have faults."""
     datasets, tables = _Datasets(catalog), _Tables(catalog)
+
+    def struck(method: str, handler: Handler) -> Handler:
+        def strike(call: Call, **segments: str) -> Answer:
+            fault = faults.strike(method, ".".join(segments.values()))
+            strike_now(fault, after=False)
+            answer = handler(call, **segments)
+            strike_now(fault, after=True)
+            return answer
+
+        return strike
+
     one, table = BASE + "/{dataset}", BASE + "/{dataset}/tables/{table}"
     return [
         route("GET", BASE, datasets.list),
         route("POST", BASE, datasets.insert),
-        route("GET", one, datasets.get),
+        route("GET", one, struck("datasets.get", datasets.get)),
         route("PATCH", one, datasets.patch),
         route("PUT", one, datasets.patch),
         route("DELETE", one, datasets.delete),
         route("GET", one + "/tables", tables.list),
-        route("POST", one + "/tables", tables.insert),
-        route("GET", table, tables.get),
+        route("POST", one + "/tables", struck("tables.insert", tables.insert)),
+        route("GET", table, struck("tables.get", tables.get)),
         route("PATCH", table, tables.patch),
         route("PUT", table, tables.update),
         route("DELETE", table, tables.delete),

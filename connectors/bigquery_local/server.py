@@ -140,7 +140,7 @@ class Server:
         reading = Reading(state, catalog)
         loads = Loads(state, catalog, Objects(self._storage_endpoint))
         routes: list[Route] = [
-            *catalog_routes(catalog),
+            *catalog_routes(catalog, self.faults),
             *row_routes(state, catalog, reading, self.faults),
             *job_routes(Jobs(state, reading, loads), self.faults),
             *fault_routes(self.faults),

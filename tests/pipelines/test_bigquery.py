@@ -16,7 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import FixedWindows, SlidingWindows, TimestampedValue
 
-from connectors import bigquery
+from connectors import bigquery, retry
 from connectors.bigquery.at_least_once import AppendBatches
 from connectors.bigquery.session import session
 from connectors.bigquery_local import Fault, Server
@@ -24,7 +24,7 @@ from connectors.clients import bigquery_endpoint, open_bigquery
 from runners.local import LocalRunner
 from tests.conftest import message_batch
 from transforms.batch import Batch
-from transforms.errors import ConfigError
+from transforms.errors import ConfigError, TransientError
 from transforms.field import attribute, column, message
 from transforms.message import attach_message
 
@@ -303,19 +303,46 @@ def test_dropped_table_is_a_clear_stop(server: Server, semantics: bigquery.Seman
         graph | beam.Create([batch(2, 2)]) | bigquery.Write(TABLE, semantics=semantics)
 
 
-def test_denied_access_stops_at_once(server: Server) -> None:
-    """No retry helps; the role is named."""
-    with pipeline() as graph:
-        graph | beam.Create([batch(0, 1)]) | bigquery.Write(TABLE, create=bigquery.Create())
-    server.faults.add(Fault("PERMISSION_DENIED", times=10))
+@pytest.mark.parametrize(
+    ("semantics", "method"),
+    [
+        ("at_least_once", "AppendRows"), ("at_least_once", "tables.insert"),
+        ("at_least_once", "datasets.get"), ("at_least_once", "GetWriteStream"),
+        ("exactly_once", "AppendRows"), ("exactly_once", "CreateWriteStream"),
+        ("exactly_once", "FlushRows"),
+    ],
+)  # fmt: skip
+def test_denied_access_stops_at_once(server: Server, semantics: str, method: str) -> None:
+    """No retry helps, whatever is forbidden; the role is named."""
+    server.faults.add(Fault("PERMISSION_DENIED", method=method, times=10))
+    write = {"semantics": bigquery.Semantics(semantics), "create": bigquery.Create()}
     with pytest.raises(ConfigError, match=r"roles/bigquery\.dataEditor"), pipeline() as graph:
-        graph | beam.Create([batch(1, 1)]) | bigquery.Write(TABLE)
+        graph | beam.Create([batch(1, 1)]) | bigquery.Write(TABLE, **write)
+    assert server.faults.left() == 9
+
+
+TRANSIENT = [code.name for code, kind in retry.KINDS.items() if kind is TransientError]
+
+
+@pytest.mark.parametrize("code", TRANSIENT)
+@pytest.mark.parametrize("after", [False, True])
+def test_transient_fault_of_any_call_is_borne(server: Server, code: str, after: bool) -> None:
+    """Of every other call that it takes to write exactly once."""
+    methods = ["GetWriteStream", "CreateWriteStream", "FlushRows"]
+    if code in ("UNAVAILABLE", "INTERNAL", "RESOURCE_EXHAUSTED"):  # as HTTP has them
+        methods += ["datasets.get", "tables.insert"]
+    for method in methods:
+        server.faults.add(Fault(code, method=method, after=after))
+    once = bigquery.Semantics.EXACTLY_ONCE
+    with pipeline() as graph:
+        rows_given = graph | beam.Create([batch(0, 100), batch(100, 100)], reshuffle=False)
+        rows_given | bigquery.Write(TABLE, semantics=once, create=bigquery.Create())
+    assert rows(server) == list(range(200))
+    assert server.faults.left() == 0
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "code", ["UNAVAILABLE", "ABORTED", "INTERNAL", "UNKNOWN", "CANCELLED", "RESOURCE_EXHAUSTED"]
-)
+@pytest.mark.parametrize("code", TRANSIENT)
 @pytest.mark.parametrize("in_response", [False, True])
 def test_transient_fault_is_borne(
     server: Server, semantics: bigquery.Semantics, code: str, in_response: bool

@@ -97,6 +97,8 @@ def test_every_status_has_a_kind(code: grpc.StatusCode) -> None:
         (api.BadRequest("x"), DataError),
         (api.from_http_status(401, "x"), ConfigError),
         (api.Forbidden("x"), ConfigError),
+        (api.Forbidden("x", errors=[{"reason": "accessDenied"}]), ConfigError),
+        (api.Forbidden("x", errors=[{"reason": "rateLimitExceeded"}]), TransientError),
         (google.auth.exceptions.DefaultCredentialsError("x"), ConfigError),
         (api.Conflict("x"), PermanentError),
         (api.MovedPermanently("x"), PermanentError),
