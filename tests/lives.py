@@ -215,11 +215,16 @@ AT_WINDOWS = (
     "timer", "write", "while timers fire", "while rows are deleted",
     "before a file gets its name", "after a file got its name",
 )  # fmt: skip
+AT_TABLES = (
+    "before a table's commit", "after the log has a commit", "after a table's commit",
+    "after the commit", "before a file gets its name", "after a file got its name",
+)  # fmt: skip
 AT_THE_END = ("before the state is removed", "after the state was removed")
 
 
 def _calls() -> dict[str, tuple[Any, str, bool]]:
     """Return by moment: what is called, and whether the fault comes after the call."""
+    from connectors.tables import commit  # noqa: PLC0415
     from runners.local import executor, job, store, timers  # noqa: PLC0415
     from runners.local.bundles import Harness  # noqa: PLC0415
 
@@ -240,6 +245,9 @@ def _calls() -> dict[str, tuple[Any, str, bool]]:
         "while rows are deleted": (store.Store, "delete", True),
         "before a file gets its name": (os, "replace", False),
         "after a file got its name": (os, "replace", True),
+        "before a table's commit": (commit, "_commit", False),
+        "after the log has a commit": (commit, "_sync", False),
+        "after a table's commit": (commit, "_commit", True),
         "before the state is removed": (job.Job, "_forget", False),
         "after the state was removed": (job.Job, "_forget", True),
     }

@@ -47,6 +47,7 @@ STEP_US = 1_000
 BEGIN_US = 1_767_225_600_000_000
 BACK = 37
 DISORDER_US = (BACK + 500) * STEP_US
+TABLES = {"delta": lake.Delta(commit_s=0.02), "iceberg": lake.Iceberg(commit_s=0.02)}
 SCHEMA = pa.schema([("n", pa.int64()), ("at", pa.timestamp("us", tz="UTC"))])
 
 
@@ -225,7 +226,8 @@ class Job:
     Attributes:
         folder: of this job alone.
         count: how many numbers it reads.
-        variant: ``without totals`` or ``with more``, a step with state: what its code may become.
+        variant: ``without totals`` or ``with more``, a step with state: what its code may become;
+            ``delta`` or ``iceberg``: the lake is such a table.
     """
 
     folder: str
@@ -251,7 +253,8 @@ class Job:
         )
         rows = (batches | "Window" >> Windowing(Fixed(WINDOW_US / 1e6), column("at"))).ok
         unique = rows | "Deduplicate" >> Deduplicate(column("n"), 1_000)
-        unique | "Lake" >> lake.Write(f"{self.folder}/lake", job="numbers")
+        table = TABLES.get(self.variant)
+        unique | "Lake" >> lake.Write(f"{self.folder}/lake", job="numbers", table=table)
         pairs = (
             batches
             | "ByKey" >> beam.ParDo(ByKey()).with_output_types(tuple[str, tuple[int, int]])
