@@ -3,9 +3,10 @@
 PUBSUB_CONFORMANCE_HOST=127.0.0.1:8432 pytest tests/conformance/test_*.py
 """
 
+import functools
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from google.pubsub_v1.services.publisher import PublisherClient
 from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
 
 from connectors.broker import Broker
+from tests.conformance.feeds import Feed, Stream
 
 OTHER = os.environ.get("PUBSUB_CONFORMANCE_HOST")
 
@@ -89,3 +91,41 @@ def api(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
             transport=SchemaServiceGrpcTransport(channel=channel)
         )
         yield Api(publisher, subscriber, schemas, f"projects/p-{secrets.token_hex(4)}")
+
+
+@pytest.fixture
+def feeds(api: Api) -> Callable[..., Feed]:
+    """Return what makes a topic with a subscription, whose fields are given."""
+
+    def make(**fields: Any) -> Feed:
+        topic = api.topic()
+        subscription = api.subscription(topic, **fields)
+        return Feed(api.publisher, api.subscriber, topic, subscription)
+
+    return make
+
+
+@pytest.fixture
+def feed(feeds: Callable[..., Feed]) -> Feed:
+    """Return a topic and a plain subscription that nobody else uses."""
+    return feeds()
+
+
+@pytest.fixture
+def streams() -> Iterator[Callable[..., Stream]]:
+    """Return what opens streams on a feed, which are closed at the end."""
+    opened: list[Stream] = []
+
+    def start(feed: Feed, **first: Any) -> Stream:
+        opened.append(Stream(feed, **first))
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def stream(feed: Feed, streams: Callable[..., Stream]) -> Callable[..., Stream]:
+    """Return what opens streams on ``feed``."""
+    return functools.partial(streams, feed)

@@ -1,101 +1,16 @@
-"""What any Pub/Sub server delivers, when, and to whom: our broker, and one named by a variable.
-
-    PUBSUB_CONFORMANCE_HOST=127.0.0.1:8432 pytest tests/conformance
+"""What any Pub/Sub server delivers, when, and to whom.
 
 Whatever a correct server may do either way is not asserted here.
 """
 
-import os
-import queue
-import secrets
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from google.cloud import pubsub_v1
-from google.pubsub_v1.services.publisher import PublisherClient
-from google.pubsub_v1.types import pubsub
 
-from connectors.broker import Broker
+from tests.conformance.feeds import Feed, Stream, data
 
 pytestmark = pytest.mark.integration
-
-OTHER = os.environ.get("PUBSUB_CONFORMANCE_HOST")
-WAIT_S = 20.0
-
-
-@pytest.fixture(scope="module", params=["ours", *(["other"] if OTHER else [])])
-def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of each server under test."""
-    if request.param == "other":
-        assert OTHER
-        yield OTHER
-    else:
-        with Broker(data_dir=tmp_path_factory.mktemp("broker")) as broker:
-            yield broker.address
-
-
-@dataclass
-class Feed:
-    """A topic with a subscription, and what the tests do with them."""
-
-    publisher: Any
-    subscriber: Any
-    topic: str
-    subscription: str
-
-    def publish(self, *messages: dict[str, Any]) -> list[str]:
-        """Publish in one request; return the ids."""
-        response = PublisherClient.publish(self.publisher, topic=self.topic, messages=messages)
-        return list(response.message_ids)
-
-    def pull(self, count_max: int = 1_000) -> list[Any]:
-        """Return what is there now."""
-        request = {"subscription": self.subscription, "max_messages": count_max,
-                   "return_immediately": True}  # fmt: skip
-        return list(self.subscriber.pull(request=request).received_messages)
-
-    def pull_until(self, count: int) -> list[Any]:
-        """Pull until there were so many messages, without acking."""
-        received: list[Any] = []
-        until_s = time.monotonic() + WAIT_S
-        while len(received) < count and time.monotonic() < until_s:
-            response = self.subscriber.pull(subscription=self.subscription, max_messages=count)
-            received += response.received_messages
-        assert len(received) == count
-        return received
-
-    def ack(self, received: list[Any]) -> None:
-        """Acknowledge."""
-        ids = [each.ack_id for each in received]
-        self.subscriber.acknowledge(subscription=self.subscription, ack_ids=ids)
-
-    def modify(self, received: list[Any], seconds: int) -> None:
-        """Move the ack deadline; 0 is a nack."""
-        ids = [each.ack_id for each in received]
-        self.subscriber.modify_ack_deadline(
-            subscription=self.subscription, ack_ids=ids, ack_deadline_seconds=seconds
-        )
-
-
-@pytest.fixture
-def feed(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
-    """Return a topic and a subscription that nobody else uses."""
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", address)
-    name = f"test-{secrets.token_hex(4)}"
-    with pubsub_v1.PublisherClient() as publisher, pubsub_v1.SubscriberClient() as subscriber:
-        feed = Feed(publisher, subscriber, f"projects/p/topics/{name}",
-                    f"projects/p/subscriptions/{name}")  # fmt: skip
-        publisher.create_topic(name=feed.topic)
-        subscriber.create_subscription(name=feed.subscription, topic=feed.topic)
-        yield feed
-
-
-def data(received: list[Any]) -> list[bytes]:
-    """Return the payloads, sorted."""
-    return sorted(each.message.data for each in received)
 
 
 def test_message_arrives_as_it_was_published(feed: Feed) -> None:
@@ -189,52 +104,6 @@ def test_each_subscription_gets_every_message(feed: Feed) -> None:
     feed.ack(received)
     assert data(received) == [b"first", b"second"]
     assert data(second.pull_until(1)) == [b"second"]
-
-
-class Stream:
-    """A StreamingPull whose requests are sent one by one."""
-
-    def __init__(self, feed: Feed, **first: Any) -> None:
-        self._requests: queue.Queue[Any] = queue.Queue()
-        self.send(subscription=feed.subscription, **{"stream_ack_deadline_seconds": 60, **first})
-        self._responses = feed.subscriber.streaming_pull(
-            requests=iter(self._requests.get, None), timeout=WAIT_S
-        )
-
-    def send(self, **fields: Any) -> None:
-        """Send a request."""
-        self._requests.put(pubsub.StreamingPullRequest(fields))
-
-    def receive(self, count: int) -> list[Any]:
-        """Return so many messages, from as many responses as it takes."""
-        received: list[Any] = []
-        while len(received) < count:
-            received += self.response().received_messages
-        assert len(received) == count
-        return received
-
-    def response(self) -> Any:
-        """Return the next response."""
-        return next(self._responses)
-
-    def close(self) -> None:
-        """End the stream."""
-        self._requests.put(None)
-        self._responses.cancel()
-
-
-@pytest.fixture
-def stream(feed: Feed) -> Iterator[Callable[..., Stream]]:
-    """Return what opens streams that are closed at the end."""
-    opened: list[Stream] = []
-
-    def start(**first: Any) -> Stream:
-        opened.append(Stream(feed, **first))
-        return opened[-1]
-
-    yield start
-    for each in opened:
-        each.close()
 
 
 def test_stream_delivers_what_was_there_and_what_comes(
