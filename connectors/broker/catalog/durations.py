@@ -32,7 +32,7 @@ def checked_s(field: str, duration: Any, low: float, high: float | None = None) 
     total_s = float(seconds + nanos / _NANOS)
     if total_s < low or (high is not None and total_s > high):
         limit = f"must be at least {low} s" if high is None else f"must be {low} to {high} s"
-        raise InvalidArgument(field, f"{total_s:g} s", limit)
+        raise InvalidArgument(field, f"{total_s:.10g} s", limit)
     return total_s
 
 

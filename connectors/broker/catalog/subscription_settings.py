@@ -149,8 +149,8 @@ def _expiration_s(wanted: Any, retention_s: float) -> float | None:
     )
     if ttl_s < retention_s:
         raise InvalidArgument(
-            "expiration_policy.ttl", f"{ttl_s:g} s",
-            f"must be at least as long as message_retention_duration, which is {retention_s:g} s",
+            "expiration_policy.ttl", f"{ttl_s:.10g} s",
+            f"must be at least as long as message_retention_duration, which is {retention_s:.10g} s",
         )  # fmt: skip
     return ttl_s
 
@@ -176,8 +176,8 @@ def _retry(wanted: Any) -> RetryPolicy | None:
     high_s = _backoff_s(policy, "maximum_backoff", limits.BACKOFF_S_MAX_DEFAULT)
     if low_s > high_s:
         raise InvalidArgument(
-            "retry_policy.minimum_backoff", f"{low_s:g} s",
-            f"must not be above maximum_backoff, which is {high_s:g} s",
+            "retry_policy.minimum_backoff", f"{low_s:.10g} s",
+            f"must not be above maximum_backoff, which is {high_s:.10g} s",
         )  # fmt: skip
     return RetryPolicy(low_s, high_s)
 
