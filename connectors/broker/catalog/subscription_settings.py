@@ -150,7 +150,7 @@ def _expiration_s(wanted: Any, retention_s: float) -> float | None:
     if ttl_s < retention_s:
         raise InvalidArgument(
             "expiration_policy.ttl", f"{ttl_s:.10g} s",
-            f"must be at least as long as message_retention_duration, which is {retention_s:.10g} s",
+            f"must not be below message_retention_duration, which is {retention_s:.10g} s",
         )  # fmt: skip
     return ttl_s
 

@@ -118,7 +118,7 @@ PUSH = {"push_endpoint": "https://e.com"}
      r"expiration_policy.ttl \(86399 s\): must be at least 86400 s"),
     ({"expiration_policy": {"ttl": {}}}, "must be at least 86400 s"),
     ({"expiration_policy": {"ttl": {"seconds": DAY_S}}},
-     "at least as long as message_retention_duration, which is 604800 s"),
+     "must not be below message_retention_duration, which is 604800 s"),
     ({"filter": "attributes."}, "a key was expected"),
     ({"dead_letter_policy": {}}, r"dead_letter_policy.dead_letter_topic \(''\)"),
     ({"dead_letter_policy": {"dead_letter_topic": TOPIC, "max_delivery_attempts": 4}},
