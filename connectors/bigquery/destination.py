@@ -19,6 +19,8 @@ from transforms.field import Field
 
 __all__ = ["Destination", "Group", "Routed"]
 
+_FILLERS = ("xxxxxx", "yyyyyy")
+"""Values of the places, by which it shows what depends on them."""
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _PART = r"^[A-Za-z0-9_-]+$"
 """What a row may put into a name: no dot, so that it can't choose another dataset by it."""
@@ -44,6 +46,11 @@ class Destination:
     In braces is a field of the row: ``{column}``, ``{attribute:NAME}`` or ``{message:NAME}``. Its
     value may have letters, digits, ``_`` and ``-``.
 
+    Attributes:
+        fields: that it has places for; none for a fixed table.
+        table: the fixed table, None for a template.
+        example: a table as rows may name it, None if they name the dataset too.
+
     Raises:
         ConfigError: the text is no name of a table, whatever a row puts into it.
     """
@@ -59,8 +66,10 @@ class Destination:
                 "Write a field of the row as {column} or {attribute:NAME}",
             )  # fmt: skip
         self.fields = tuple(Field.parse(name) for name in fields)
-        fixed = TableName.parse("xxxxxx".join(self._literals), parameter)
-        self.table = None if self.fields else fixed
+        found = [TableName.parse(filler.join(self._literals), parameter) for filler in _FILLERS]
+        datasets = {(each.project, each.dataset) for each in found}
+        self.table = None if self.fields else found[0]
+        self.example = found[0] if len(datasets) == 1 else None
 
     def route(self, batch: Batch) -> Routed:
         """Group the rows of a batch by their table."""

@@ -34,7 +34,8 @@ def require_table(plan: Plan, rows: pa.Schema | None) -> None:
     """Ask the server whether the table is there, or can be made, and takes the rows.
 
     Args:
-        plan: what is to be written where. Of a template nothing can be told yet.
+        plan: what is to be written where. Of a template only the dataset of tables that are to be
+            made can be told yet.
         rows: as of ``require_columns``; None if it is not known.
 
     Raises:
@@ -42,8 +43,11 @@ def require_table(plan: Plan, rows: pa.Schema | None) -> None:
             for a column.
         TransientError: nobody answers.
     """
-    table = Destination(plan.table).table
+    destination = Destination(plan.table)
+    table = destination.table
     if table is None:
+        if plan.create is not None and destination.example is not None:
+            require_dataset(destination.example)
         return
     schema = known_schema(session(), table, plan.create, plan.terms, AT_START)
     if schema is None:

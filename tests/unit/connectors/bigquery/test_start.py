@@ -54,6 +54,8 @@ def test_table_that_takes_the_rows_is_taken(server: Server) -> None:
     require_table(plan(), None)
     require_table(plan(f"{PROJECT}.gone.{{kind}}"), ROWS)
     require_table(plan(f"{PROJECT}.data.new", Create()), ROWS)
+    require_table(plan(f"{PROJECT}.data.of_{{kind}}", Create()), ROWS)
+    require_table(plan(f"{PROJECT}.of_{{kind}}.rows", Create()), ROWS)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +93,15 @@ def test_columns_that_say_what_to_change_do_not(server: Server) -> None:
 
 @pytest.mark.parametrize("create", [None, Create()])
 def test_missing_table_or_dataset_is_refused(server: Server, create: Create | None) -> None:
-    """A table can be made on request, a dataset can't."""
+    """A table can be made on request, a dataset can't: not for a template either."""
     table, words = f"{PROJECT}.data.gone", r"^--table=.*does not exist.*--if_missing=create"
     if create is not None:
         table, words = f"{PROJECT}.gone.rows", "^dataset=.*bq mk test-project:gone"
     with pytest.raises(ConfigError, match=words):
         require_table(plan(table, create), ROWS)
+    if create is not None:
+        with pytest.raises(ConfigError, match=words):
+            require_table(plan(f"{PROJECT}.gone.{{kind}}", create), ROWS)
 
 
 def test_denied_access_is_told(server: Server) -> None:
