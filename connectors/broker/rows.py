@@ -14,6 +14,7 @@ __all__ = [
     "STORED",
     "binaries",
     "ids",
+    "integers",
     "join",
     "lengths",
     "maps",
@@ -104,6 +105,14 @@ def maps(values: Sequence[dict[str, str]]) -> pa.MapArray:
         texts([text for each in values for text in part(each)]) for part in (dict.keys, dict.values)
     )
     return pa.MapArray.from_arrays(ends, keys, items)
+
+
+def integers(column: pa.Int32Array) -> npt.NDArray[np.int32]:
+    """Return integers, none of them null; ``to_numpy`` would import pandas."""
+    if len(column) == 0:
+        return np.zeros(0, np.int32)
+    found = np.frombuffer(column.buffers()[1], np.int32)
+    return found[column.offset : column.offset + len(column)]
 
 
 def truths(column: pa.BooleanArray) -> npt.NDArray[np.bool_]:

@@ -99,7 +99,7 @@ class Stream:
         if len(ack_ids) == 0:
             return {}
         positions, generations = ackids.parse(ack_ids, self._subscription.uid)
-        wanted = seconds.to_numpy()
+        wanted = rows.integers(seconds)
         held = np.zeros(positions.size, np.bool_)
         for each in np.unique(wanted).tolist():
             rules.check_extension_s("modify_deadline_seconds", each)
