@@ -8,8 +8,9 @@ import signal
 import sys
 from pathlib import Path
 
-from connectors.broker.errors import CorruptLog, DataDirInUse
+from connectors.broker.errors import BadFile, CorruptLog, DataDirInUse
 from connectors.broker.http.listening import PortInUse, check_free
+from connectors.broker.reset import reset
 from connectors.broker.server import Addresses, Serving, serve
 
 _PORT_MAX = 65_535
@@ -21,7 +22,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         asyncio.run(_serve(_serving(options)))
-    except (CorruptLog, DataDirInUse, PortInUse, OSError) as error:
+    except (BadFile, CorruptLog, DataDirInUse, PortInUse, OSError) as error:
         print(f"broker: {error}", file=sys.stderr)
         return 1
     return 0
@@ -45,7 +46,27 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a name with a dot under which the HTTP port is known; may be repeated",
     )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="YAML or JSON that declares schemas, topics and subscriptions in the fields of the"
+        " REST API; what is missing is made, what differs is updated",
+    )
+    parser.add_argument(
+        "--reset",
+        action="store_true",
+        help="remove the log of the data directory first, with all topics and messages",
+    )
     return parser
+
+
+def _reset(directory: Path) -> None:
+    removed = reset(directory)
+    what = (
+        f"{removed.segments} files, {removed.size_bytes} bytes" if removed.segments else "nothing"
+    )
+    print(f"broker: --reset removed the log of {directory}: {what}", file=sys.stderr)
 
 
 def _port(text: str) -> int:
@@ -65,6 +86,8 @@ def _serving(options: argparse.Namespace) -> Serving:
         options.port,
         _chosen_http_port(options),
         frozenset(name.lower() for name in options.allow_host),
+        options.config,
+        _reset if options.reset else None,
     )
 
 

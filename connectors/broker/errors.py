@@ -14,16 +14,19 @@
     ├── Exhausted             the disk is full
     └── Unavailable           the log failed; the broker must be restarted
 
-``CorruptLog`` and ``DataDirInUse`` are no answers to a client: they stop the broker from starting.
+``BadFile``, ``CorruptLog`` and ``DataDirInUse`` are no answers to a client: they stop the broker
+from starting.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = [
     "Aborted",
     "AlreadyExists",
+    "BadFile",
     "CorruptLog",
     "DataDirInUse",
     "ErrorInfo",
@@ -120,6 +123,13 @@ class Exhausted(Refusal):
 
 class Unavailable(Refusal):
     """The log can't be trusted after a failed write; a restart recovers it."""
+
+
+class BadFile(Exception):  # noqa: N818 - says what is bad
+    """A file of declarations breaks a rule; the text names file, line and rule."""
+
+    def __init__(self, path: Path, line: int, text: str) -> None:
+        super().__init__(f"{path}:{line}: {text}")
 
 
 class CorruptLog(Exception):  # noqa: N818 - says what is corrupt

@@ -30,7 +30,7 @@ from connectors.broker.counters import LogCounts
 from connectors.broker.errors import CorruptLog, DataDirInUse, Exhausted, Unavailable
 from connectors.broker.events import Checkpoint, Event, Place
 
-__all__ = ["Disk", "Log"]
+__all__ = ["Disk", "Log", "lock_directory", "sync_directory"]
 
 
 class Disk(NamedTuple):
@@ -56,7 +56,7 @@ class Log:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
-        self._lock = _locked(directory)
+        self._lock = lock_directory(directory)
         self._segments: list[int] = []
         self._file = -1
         self.size_bytes = 0
@@ -213,7 +213,7 @@ class Log:
         try:
             _write_all(file, data, 0)
             os.fsync(file)
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
         except OSError:
             os.close(file)
             path.unlink()
@@ -264,7 +264,12 @@ class Log:
         return self._directory / f"{number:020}.log"
 
 
-def _locked(directory: Path) -> int:
+def lock_directory(directory: Path) -> int:
+    """Return the lock of a data directory, which ends when it is closed, or with the process.
+
+    Raises:
+        DataDirInUse: another process has it.
+    """
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -281,7 +286,8 @@ def _write_all(file: int, data: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make durable which files there are."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
 import grpc.aio
@@ -19,6 +19,9 @@ from connectors.broker import limits
 from connectors.broker.engine import Engine
 from connectors.broker.http.listening import Doorman, PortInUse, bind, check_free, joined
 from connectors.broker.service import Router
+
+if TYPE_CHECKING:
+    from connectors.broker.declared.applying import Plan
 
 __all__ = ["Addresses", "Broker", "Serving", "serve"]
 
@@ -43,6 +46,8 @@ class Serving:
         port: of gRPC; 0 takes any free one.
         http_port: 0 takes any free one, None serves no HTTP.
         allowed_hosts: names, in lower case, under which a browser may know the broker.
+        config: file that declares resources, made or updated before anything is served.
+        reset: called with the directory when nothing is left that could fail before.
     """
 
     directory: Path
@@ -50,6 +55,8 @@ class Serving:
     port: int = 0
     http_port: int | None = None
     allowed_hosts: frozenset[str] = frozenset()
+    config: Path | None = None
+    reset: Callable[[Path], None] | None = None
 
 
 class Addresses(NamedTuple):
@@ -72,15 +79,24 @@ async def serve(serving: Serving, ready: Callable[[Addresses], None], stop: asyn
         PortInUse: an address can't be listened on.
         DataDirInUse: another broker has the directory open.
         CorruptLog: the log was damaged.
+        BadFile: the file of declarations breaks a rule; nothing was changed.
         OSError: the directory can't be made or written.
     """
+    plan = _plan(serving.config) if serving.config else None
     if serving.port:
         check_free(serving.host, serving.port)
     sockets = [] if serving.http_port is None else bind(serving.host, serving.http_port)
     try:
+        if serving.reset:
+            if plan:
+                await plan.rehearse()
+            serving.reset(serving.directory)
         engine = Engine(serving.directory)
         try:
             router = Router(engine)
+            if plan:
+                await plan.rehearse(engine.state.checkpoint())
+                await plan.carry_out(router.call)
             async with _grpc(serving, router) as address, _http(sockets, serving, engine, router):
                 port = sockets[0].getsockname()[1] if sockets else 0
                 ready(Addresses(address, joined(serving.host, port) if sockets else ""))
@@ -90,6 +106,12 @@ async def serve(serving: Serving, ready: Callable[[Addresses], None], stop: asyn
     finally:
         for each in sockets:
             each.close()
+
+
+def _plan(config: Path) -> Plan:
+    from connectors.broker.declared.applying import Plan  # noqa: PLC0415 - it imports PyYAML
+
+    return Plan(config)
 
 
 @asynccontextmanager
@@ -144,6 +166,7 @@ class Broker:
         port: to listen on; 0 takes any free one.
         host: address to listen on.
         http_port: of REST, metrics and the status page; 0 takes any free one, None serves none.
+        config: file that declares topics, subscriptions and schemas.
     """
 
     def __init__(
@@ -152,8 +175,11 @@ class Broker:
         port: int = 0,
         host: str = "127.0.0.1",
         http_port: int | None = None,
+        config: str | Path | None = None,
     ) -> None:
-        self._serving = Serving(Path(data_dir), host, port, http_port)
+        self._serving = Serving(
+            Path(data_dir), host, port, http_port, config=Path(config) if config else None
+        )
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self._started = threading.Event()
         self._failure: BaseException | None = None
