@@ -123,7 +123,7 @@ def forwarded(
     """
     _, project, _, name = subscription.split("/")
     count = batch.num_rows
-    times = pc.strftime(batch.column("publish_time").cast(pa.timestamp("ms", tz="UTC")),
+    times = pc.strftime(batch.column("publish_time").cast(pa.timestamp("ms", tz="UTC"), safe=False),
                         format="%Y-%m-%dT%H:%M:%S+00:00")  # fmt: skip
     counts = rows.numbers(attempts, pa.int32()).cast(pa.string())
     added = [_repeated(name, count), _repeated(project, count), times, counts]
