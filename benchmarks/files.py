@@ -94,6 +94,18 @@ def _plain_avro(rows: pa.RecordBatch, path: Path) -> None:
 CASES = (
     Case("lake.Write, Parquet", lake.Write, _plain_parquet, PARQUET_TARGET),
     Case(
+        "lake.Write, Delta Lake",
+        lambda path: lake.Write(path, table=lake.Delta()),
+        _plain_parquet,
+        PARQUET_TARGET,
+    ),
+    Case(
+        "lake.Write, Iceberg",
+        lambda path: lake.Write(path, table=lake.Iceberg()),
+        _plain_parquet,
+        PARQUET_TARGET,
+    ),
+    Case(
         "storage.Write, Parquet",
         lambda path: storage.Write(path, storage.Parquet()),
         _plain_parquet,

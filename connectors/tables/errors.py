@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from connectors.store import is_full, write_error
+from connectors.store import is_full
 from transforms.errors import HeadraceError, PermanentError, TransientError
 
 __all__ = ["ConflictError", "explained"]
@@ -16,9 +15,12 @@ _FULL = re.compile(r"No space left|Disk quota exceeded|disk is full", re.IGNOREC
 _RACE = re.compile(r"database is locked|already exists|UNIQUE constraint failed")
 """What SQLite says to whoever is second; it has no class of its own."""
 _MAY_PASS = re.compile(
-    r"timed? ?out|connection|temporar|unavailable|Too Many Requests|50[0234]",
+    r"timed? ?out|connection|temporar|unavailable|ServerError|TooManyRequests"
+    r"|\b(408|429|50[0234]) [A-Z]",
     re.IGNORECASE,
 )
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_SAID_MAX = 400
 
 
 class ConflictError(TransientError):
@@ -52,10 +54,15 @@ def explained(
 
 def _ours(place: str, error: Exception) -> HeadraceError:
     if _FULL.search(str(error)) or (isinstance(error, OSError) and is_full(error)):
-        return write_error(OSError(errno.ENOSPC, "No space left on device"), place)
+        return TransientError(
+            f"disk full while committing to the table {place}. Free some space and run again: "
+            "the commit is tried again, and made once"
+        )
     if _RACE.search(str(error)):
         return ConflictError(f"{place}: {error}")
-    said = next(iter(str(error).splitlines()), repr(error))
+    said = " ".join(_COLOURS.sub("", str(error)).split())[:_SAID_MAX] or repr(error)
     text = f"can't commit to the table {place}: {said}"
-    passes = isinstance(error, ConnectionError | TimeoutError) or _MAY_PASS.search(str(error))
+    passes = isinstance(error, ConnectionError | TimeoutError) or _MAY_PASS.search(
+        f"{type(error).__name__}: {error}"
+    )
     return TransientError(text) if passes else PermanentError(text)
