@@ -217,7 +217,8 @@ class Acked(msgspec.Struct, frozen=True, tag=True, eq=False):
 class DocumentStored(msgspec.Struct, frozen=True, tag=True):
     """A document of another part is this from here on, such as an access policy or a schema.
 
-    The state keeps documents and does not look into them. None deletes one.
+    The state keeps documents and does not look into them. None deletes one; those with the name of
+    a topic, a subscription or a snapshot go with it.
     """
 
     kind: str

@@ -235,6 +235,11 @@ class Registry:
         else:
             self.documents[key] = document.value
 
+    def _forget_documents(self, name: str) -> None:
+        """Let the documents go that are about a resource which is gone."""
+        for key in [each for each in self.documents if each[1] == name]:
+            del self.documents[key]
+
     def _restore(self, checkpoint: Checkpoint) -> None:
         """Replace all but the rows, which earlier segments may hold."""
         blocks = {uid: topic.blocks for uid, topic in self._topics_by_uid.items()}

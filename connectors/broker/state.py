@@ -158,6 +158,7 @@ class State(Registry):
         else:
             topic.delete()
             del self.topics[topic.settings.name]
+            self._forget_documents(topic.settings.name)
         self._settle(topic)
         return True
 
@@ -178,6 +179,7 @@ class State(Registry):
                 subscription.detach()
             case SubscriptionDeleted():
                 self._delete_subscription(subscription)
+                self._forget_documents(subscription.settings.name)
         self._settle(subscription.topic)
         return True
 
@@ -198,6 +200,7 @@ class State(Registry):
         else:
             del self._snapshots_by_uid[event.uid]
             del self.snapshots[snapshot.settings.name]
+            self._forget_documents(snapshot.settings.name)
             del snapshot.topic.snapshots[event.uid]
             self._settle(snapshot.topic)
         return True

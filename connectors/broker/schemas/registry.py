@@ -141,8 +141,9 @@ class Registry:
         await self._engine.commit(DocumentStored(_KIND, schema.name, value))
 
     async def remove(self, name: str) -> None:
-        """Forget a schema, durably."""
-        await self._engine.commit(DocumentStored(_KIND, name, None))
+        """Forget a schema and all that is known about it, durably."""
+        kinds = [kind for kind, each in self._engine.state.documents if each == name]
+        await self._engine.commit_all([(DocumentStored(kind, name, None), b"") for kind in kinds])
         for key in [key for key in self._definitions if key[0] == name]:
             del self._definitions[key]
 

@@ -7,6 +7,7 @@ from connectors.broker import housekeeping
 from connectors.broker.errors import AlreadyExists, CorruptLog, NotFound
 from connectors.broker.events import (
     Acked,
+    DocumentStored,
     Event,
     Expunged,
     Place,
@@ -199,3 +200,14 @@ def test_checkpoint_gives_the_same_state() -> None:
     state.apply(state.checkpoint())
     state.check_complete()
     assert waiting(state.subscription(S)) == [1, 2, 4]
+
+
+@pytest.mark.parametrize(("name", "deletion"), [
+    (T, TopicDeleted(1)), (S, SubscriptionDeleted(2)),
+])  # fmt: skip
+def test_documents_go_with_their_resource(name: str, deletion: Event) -> None:
+    """Of every kind; those of others stay, and a checkpoint has them."""
+    stored = [DocumentStored(kind, each, b"x") for kind in ("a", "b") for each in (name, S2)]
+    state = state_of(TOPIC, SUBSCRIPTION, SECOND, *stored, deletion)
+    assert set(state.documents) == {("a", S2), ("b", S2)}
+    assert state_of(state.checkpoint()).documents == state.documents
