@@ -3,81 +3,35 @@
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
 import pytest
 
-from connectors import pubsub
-from connectors.bigquery.session import session
 from connectors.bigquery_local import Fault, Server
 from connectors.broker import Broker
-from connectors.clients import bigquery_endpoint, open_bigquery
-from pipelines import launch, pubsub_to_bigquery
-from tests.conftest import message_batch
-from tests.processes import free_port
-
-TOPIC = "projects/demo/topics/clicks"
-SUBSCRIPTION = "projects/demo/subscriptions/clicks"
-PROJECT = "test-project"
-SCHEMA = [
-    {"name": "id", "type": "STRING", "mode": "REQUIRED"},
-    {"name": "at", "type": "TIMESTAMP", "mode": "REQUIRED"},
-    {"name": "n", "type": "INTEGER"},
-    {"name": "kind", "type": "STRING"},
-    {"name": "tags", "type": "STRING", "mode": "REPEATED"},
-]
-
-
-def click(number: int, **more: Any) -> bytes:
-    event = {"id": f"e{number:04d}", "at": f"2026-01-01T00:{number % 60:02d}:00Z", "n": number}
-    return json.dumps(event | more).encode()
+from tests.bigquery_tables import PROJECT, client, serving
+from tests.clicks import brokering, click, flags_of, make_table, publish, run
 
 
 @pytest.fixture
 def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    with Broker(data_dir=tmp_path / "broker") as running:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
-        pubsub.create_topic(TOPIC)
-        pubsub.create_subscription(SUBSCRIPTION, TOPIC)
-        yield running
+    """Run a broker with a topic of clicks."""
+    yield from brokering(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with Server(project=PROJECT) as running:
-        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", running.rest_endpoint)
-        monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", running.grpc_endpoint)
-        client = open_bigquery(bigquery_endpoint(), PROJECT)
-        client.create_dataset("clicks", retry=None)
-        yield running
-        session().close()
+    """Run a server with a dataset of clicks."""
+    yield from serving(monkeypatch, "clicks")
 
 
 @pytest.fixture
 def flags(tmp_path: Path) -> dict[str, str]:
-    schema = tmp_path / "clicks.json"
-    schema.write_text(json.dumps(SCHEMA))
-    return {
-        "subscription": SUBSCRIPTION,
-        "schema": str(schema),
-        "dedup_by": "id",
-        "table": f"{PROJECT}.clicks.events",
-        "if_missing": "create",
-        "dead_letter": str(tmp_path / "dead"),
-    }
-
-
-def publish(payloads: Sequence[bytes]) -> None:
-    with pubsub.Publisher(TOPIC) as publisher:
-        published = publisher.publish(message_batch(payloads))
-    assert len(published.ok) == len(payloads)
-
-
-def run(flags: dict[str, str], *more: str) -> int:
-    return launch.status(pubsub_to_bigquery, [*(f"--{k}={v}" for k, v in flags.items()), *more])
+    """Return a command line."""
+    return flags_of(tmp_path)
 
 
 def local(tmp_path: Path) -> list[str]:
@@ -137,7 +91,7 @@ def test_table_is_made_as_asked(broker: Broker, server: Server, flags: dict[str,
     assert run(
         flags, "--partition_by=day(at)", "--partition_expiration=30d", "--cluster_by=kind,n",
     ) == 0  # fmt: skip
-    made = open_bigquery(bigquery_endpoint(), PROJECT).get_table(f"{PROJECT}.clicks.events")
+    made = client().get_table(f"{PROJECT}.clicks.events")
     assert made.time_partitioning.type_ == "DAY"
     assert made.time_partitioning.field == "at"
     assert made.time_partitioning.expiration_ms == 30 * 86_400_000
@@ -152,17 +106,6 @@ def test_rows_choose_their_table(broker: Broker, server: Server, flags: dict[str
     for kind in range(3):
         assert ids(server, f"of_k{kind}") == [f"e{n:04d}" for n in range(30) if n % 3 == kind]
     assert sorted(json.loads(row["data"])["id"] for row in dead(flags)) == ["e0098", "e0099"]
-
-
-def make_table(**kinds: dict[str, str]) -> None:
-    """Make the table with other types or modes of some columns."""
-    from google.cloud import bigquery  # noqa: PLC0415 - a second of imports
-
-    columns = [
-        bigquery.SchemaField.from_api_repr(field | kinds.get(field["name"], {})) for field in SCHEMA
-    ]
-    table = bigquery.Table(f"{PROJECT}.clicks.events", columns)
-    open_bigquery(bigquery_endpoint(), PROJECT).create_table(table, retry=None)
 
 
 def test_row_without_a_required_value_is_dead(
@@ -241,84 +184,3 @@ def test_exactly_once_names_bad_rows(
     assert run(flags, *local(tmp_path)) == 0
     assert ids(server) == wanted(50)
     assert [row["data"] for row in dead(flags)] == [b"{"]
-
-
-BAD_FLAGS = {
-    "table": ({"table": "clicks"}, [], ["--table='clicks'", "PROJECT.DATASET.TABLE"]),
-    "template": ({"table": "test-project.clicks.{gone}"}, [], ["gone", "--schema"]),
-    "brace": ({"table": PROJECT + ".clicks.{kind"}, [], ["--table=", "brace"]),
-    "semantics": ({}, ["--semantics=twice"], ["--semantics='twice'", "exactly_once"]),
-    "bounded": ({}, ["--semantics=exactly_once"], ["--semantics='exactly_once'", "--state_dir"]),
-    "missing": (
-        {"if_missing": "refuse"}, [],
-        ["--table='test-project.clicks.events'", "does not exist", "--if_missing=create"],
-    ),
-    "dataset": (
-        {"table": f"{PROJECT}.gone.events"}, [],
-        ["dataset='test-project.gone'", "does not exist", "bq mk test-project:gone"],
-    ),
-    "no dataset, no table": (
-        {"table": f"{PROJECT}.gone.events", "if_missing": "refuse"}, [],
-        ["--table='test-project.gone.events'", "does not exist"],
-    ),
-    "partition": ({}, ["--partition_by=week(at)"], ["--partition_by='week(at)'", "month"]),
-    "no partition": (
-        {}, ["--partition_by=day(gone)"],
-        ["--partition_by='day(gone)'", "no column of the rows", "Use one of id, at, n"],
-    ),
-    "partition of text": (
-        {}, ["--partition_by=day(kind)"], ["--partition_by='day(kind)'", "STRING", "TIMESTAMP"],
-    ),
-    "no column": ({}, ["--cluster_by=id,gone"], ["--cluster_by='id,gone'", "names gone"]),
-    "repeated": ({}, ["--cluster_by=tags"], ["--cluster_by='tags'", "REPEATED"]),
-    "no key": ({}, ["--primary_key=gone"], ["--primary_key='gone'", "Use one of"]),
-    "unused": ({"if_missing": "refuse"}, ["--cluster_by=n"], ["--cluster_by", "--if_missing"]),
-    "part": ({}, ["--message_columns=body"], ["--message_columns='body'", "message_id"]),
-    "changes": ({}, ["--change_type=kind", "--semantics=exactly_once"], ["upserts"]),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD_FLAGS)
-def test_bad_flag_is_refused_before_anything_starts(
-    broker: Broker, server: Server, name: str, flags: dict[str, str],
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    """The error names flag, value, rule and fix, and no message is taken."""
-    changes, more, words = BAD_FLAGS[name]
-    publish([click(1)])
-    assert run(flags | changes, *more) == 2
-    text = capsys.readouterr().err
-    assert text.startswith("error: ")
-    assert all(word in text for word in words), text
-
-
-@pytest.mark.parametrize(
-    ("kind", "more", "words"),
-    [
-        ("STRING", [], "n (int64) can't be written to a column that is sent as string"),
-        ("INTEGER", ["--message_columns=message_id"], "message_id (string) is no column of the"),
-    ],
-)
-@pytest.mark.usefixtures("broker", "server")
-def test_table_that_can_not_take_the_rows_is_refused_before_anything_starts(
-    flags: dict[str, str], kind: str, more: list[str], words: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    """Even without a message: the flag, the table, the column and its type are named."""
-    make_table(n={"type": kind})
-    assert run(flags, *more) == 2
-    text = capsys.readouterr().err
-    assert text.startswith(f"error: --table='{flags['table']}': can't take the rows: {words}")
-
-
-def test_unreachable_server_is_named(
-    broker: Broker, flags: dict[str, str], monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    """Where nobody answers, the address and the command that starts a server are shown."""
-    address = f"127.0.0.1:{free_port()}"
-    monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", address)
-    assert run(flags | {"if_missing": "refuse"}) == 1
-    text = capsys.readouterr().err
-    assert address in text
-    assert "python -m connectors.bigquery_local" in text
