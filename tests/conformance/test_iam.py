@@ -102,10 +102,11 @@ def test_bad_policies_are_refused(
 
 
 def test_permissions_are_told(api: Api) -> None:
-    """Where nobody is asked who they are, everybody has all; unknown ones are refused."""
+    """Where nobody is asked who they are, everybody has all; those of other kinds are refused."""
     wanted = ["pubsub.topics.publish", "pubsub.topics.get"]
     request = {"resource": api.topic(), "permissions": wanted}
     assert list(api.publisher.test_iam_permissions(request=request).permissions) == wanted
-    request["permissions"] = ["pubsub.topics.nonsense"]
-    with pytest.raises(exceptions.InvalidArgument):
-        api.publisher.test_iam_permissions(request=request)
+    for bad in ("pubsub.topics.nonsense", "pubsub.subscriptions.get", "pubsub.topics.create"):
+        request["permissions"] = [bad]
+        with pytest.raises(exceptions.InvalidArgument):
+            api.publisher.test_iam_permissions(request=request)

@@ -15,11 +15,14 @@ PUSH = {"push_endpoint": "http://127.0.0.1:9/push"}  # where nobody listens
 
 
 def update(api: Api, name: str, paths: list[str], **fields: Any) -> Any:
-    """Update a subscription."""
+    """Update a subscription; return it without the format version that an update may show."""
     mask = FieldMask(paths=paths)
-    return api.subscriber.update_subscription(
+    changed = api.subscriber.update_subscription(
         subscription={"name": name, **fields}, update_mask=mask
     )
+    if not changed.push_config.push_endpoint:
+        changed.push_config.attributes.clear()
+    return changed
 
 
 def shown(api: Api, name: str) -> Any:

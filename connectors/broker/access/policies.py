@@ -25,6 +25,7 @@ CALLER: ContextVar[Principal | None] = ContextVar("caller", default=None)
 _KIND = "policy"
 _MASKS = frozenset({"bindings", "etag", "version"})
 _ETAG_BYTES = 8
+_OF_PROJECTS = (".create", ".list")  # permissions on what a resource is in, not on itself
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -74,7 +75,7 @@ class Policies:
         """Return which permissions the caller has; none on what does not exist."""
         kind = _kind(request.resource)
         for each in request.permissions:
-            if each not in PERMISSIONS[kind]:
+            if each not in PERMISSIONS[kind] or each.endswith(_OF_PROJECTS):
                 raise InvalidArgument("permissions", repr(each), f"is no permission on {kind}")
         response = schema.message("google.iam.v1.TestIamPermissionsResponse")
         try:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from connectors.broker.errors import InvalidArgument
 from connectors.broker.settings import OidcToken, PushSettings
 
-__all__ = ["read", "show"]
+__all__ = ["read", "show", "show_version"]
 
 _VERSION = "x-goog-version"
 _VERSIONS = ("v1", "v1beta1", "v1beta2")
@@ -54,6 +54,15 @@ def show(config: Any, push: PushSettings | None) -> None:
     if not push.wrapped:
         config.no_wrapper.write_metadata = push.write_metadata
         config.no_wrapper.SetInParent()
+
+
+def show_version(config: Any) -> None:
+    """Show a format version as updates of the service do, also that of a pull subscription.
+
+    Its own clients expect it (``TestIntegration_UpdateSubscription_ExpirationPolicy`` of Go's).
+    """
+    if not config.attributes:
+        config.attributes[_VERSION] = _VERSIONS[0]
 
 
 def _check_endpoint(endpoint: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.empty_pb2 import Empty
 
 from connectors.broker import schema
-from connectors.broker.catalog import masks, subscription_settings
+from connectors.broker.catalog import masks, push, subscription_settings
 from connectors.broker.catalog.lookup import Catalog, new_uid, of_project, random_name
 from connectors.broker.catalog.times import read_us
 from connectors.broker.errors import InvalidArgument, NotFound
@@ -62,7 +62,9 @@ class Subscriptions:
             if settings.dead_letter != subscription.settings.dead_letter:
                 self._check_dead_letter(settings.dead_letter)
             await self._change(subscription, settings)
-        return subscription_settings.show(subscription)
+        shown = subscription_settings.show(subscription)
+        push.show_version(shown.push_config)
+        return shown
 
     async def modify_push_config(self, request: Any) -> Any:
         """Push to another endpoint, or, with an empty configuration, let clients pull."""

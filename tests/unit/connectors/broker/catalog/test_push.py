@@ -68,3 +68,11 @@ def test_bad_configurations_are_refused(fields: dict[str, Any], sentence: str) -
     """A token or a form of wrapping without an endpoint is a mistake, and not pull."""
     with pytest.raises(InvalidArgument, match=sentence):
         push.read(config(**fields))
+
+
+def test_update_shows_a_version() -> None:
+    """Of a pull subscription too; one that is set is left alone."""
+    pull, beta = config(), config(attributes={"x-goog-version": "v1beta1"})
+    push.show_version(pull)
+    push.show_version(beta)
+    assert (dict(pull.attributes), dict(beta.attributes)) == (V1, {"x-goog-version": "v1beta1"})
