@@ -205,6 +205,20 @@ def test_dead_letter_topic_must_exist(api: Api) -> None:
     update(api, name, ["labels"], labels={"a": "1"})  # is not about the policy
 
 
+def test_dead_letter_policy_is_removed(api: Api) -> None:
+    """As a whole, or by its topic."""
+    policy = {"dead_letter_topic": api.topic(), "max_delivery_attempts": 20}
+    inside = ["dead_letter_policy.dead_letter_topic", "dead_letter_policy.max_delivery_attempts"]
+    for paths in (["dead_letter_policy"], inside):
+        name = api.subscription(dead_letter_policy=policy)
+        changed = update(api, name, ["dead_letter_policy.max_delivery_attempts"],
+                         dead_letter_policy={"max_delivery_attempts": 10})  # fmt: skip
+        assert changed.dead_letter_policy.dead_letter_topic == policy["dead_letter_topic"]
+        assert changed.dead_letter_policy.max_delivery_attempts == 10
+        assert update(api, name, paths).dead_letter_policy.dead_letter_topic == ""
+        update(api, name, ["labels"], labels={"a": "1"})  # the rest still works
+
+
 def test_retention_of_the_topic_is_shown(api: Api) -> None:
     """As the topic has it now."""
     topic = api.topic(message_retention_duration={"seconds": 600})

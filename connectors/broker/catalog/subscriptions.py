@@ -57,6 +57,8 @@ class Subscriptions:
             wanted = masks.updated(
                 before, request.subscription, request.update_mask, subscription_settings.MUTABLE
             )
+            if "dead_letter_policy.dead_letter_topic" in request.update_mask.paths:
+                _drop_empty_dead_letter_policy(wanted)
             settings = subscription_settings.read(wanted, subscription.settings.push)
             await self._engine.transforming.check(settings.transforms)
             if settings.dead_letter != subscription.settings.dead_letter:
@@ -118,3 +120,9 @@ class Subscriptions:
     def _check_dead_letter(self, policy: DeadLetterPolicy | None) -> None:
         if policy:
             self._catalog.topic(policy.topic, "dead_letter_policy.dead_letter_topic")
+
+
+def _drop_empty_dead_letter_policy(subscription: Any) -> None:
+    """Let the policy go with its topic: so do updates of the service, by Google's own samples."""
+    if not subscription.dead_letter_policy.dead_letter_topic:
+        subscription.ClearField("dead_letter_policy")
