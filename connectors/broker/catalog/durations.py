@@ -9,6 +9,7 @@ from connectors.broker.errors import InvalidArgument
 __all__ = ["checked_s", "show"]
 
 _NANOS = 1_000_000_000
+_SECONDS_MAX = 315_576_000_000  # of any duration: 10,000 years
 
 
 def checked_s(field: str, duration: Any, low: float, high: float | None = None) -> float:
@@ -24,10 +25,10 @@ def checked_s(field: str, duration: Any, low: float, high: float | None = None) 
         InvalidArgument: it is no duration, or out of range.
     """
     seconds, nanos = duration.seconds, duration.nanos
-    if abs(nanos) >= _NANOS or seconds * nanos < 0:
+    if abs(seconds) > _SECONDS_MAX or abs(nanos) >= _NANOS or seconds * nanos < 0:
         raise InvalidArgument(
             field, f"{seconds} s, {nanos} ns",
-            "seconds and nanos must have the same sign, and nanos be below a second",
+            "must be within 10,000 years, nanos be below a second and of the same sign",
         )  # fmt: skip
     total_s = float(seconds + nanos / _NANOS)
     if total_s < low or (high is not None and total_s > high):
