@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import pubsub_v1
 
-from connectors.broker import Broker
+from connectors.broker import Broker, limits
 
 pytestmark = pytest.mark.integration
 
@@ -157,3 +158,52 @@ def test_readiness(broker: Broker) -> None:
     """A broker that answers is ready."""
     for path in ("/healthz", "/readyz"):
         assert requests.get(broker.http_address + path, timeout=WAIT_S).text == "ok\n"
+
+
+def test_bodies_are_bounded_also_when_they_are_unpacked(url: str) -> None:
+    """A small body may be a large one, compressed."""
+    create(url)
+    large = b" " * (limits.HTTP_BODY_BYTES_MAX + 1)
+    headers = {"Content-Encoding": "gzip"}
+    for body, more in ((large, {}), (gzip.compress(large, 1), headers)):
+        answer = requests.post(url + T + ":publish", data=body, headers=more, timeout=WAIT_S)
+        assert answer.status_code == 413
+        assert str(limits.HTTP_BODY_BYTES_MAX) in answer.json()["error"]["message"]
+
+
+def test_a_body_must_come_in_time(broker: Broker, url: str, monkeypatch: Any) -> None:
+    """A client that holds it back is told so, and disconnected."""
+    create(url)
+    monkeypatch.setattr(limits, "HTTP_BODY_S_MAX", 0.2)
+    host, _, port = broker.http_address.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), WAIT_S) as client:
+        head = f"POST /v1/{T}:publish HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\n"
+        client.sendall(head.encode() + b"{")
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("size_bytes", [9_000, 1_000_000])
+def test_headers_are_bounded(broker: Broker, size_bytes: int) -> None:
+    """As is the path."""
+    headers = {"X-Large": "x" * size_bytes}
+    try:
+        answer = requests.get(broker.http_address, headers=headers, timeout=WAIT_S)
+    except requests.ConnectionError:
+        return  # it was still sending when the broker hung up
+    assert answer.status_code == 400
+
+
+def test_a_client_that_is_gone_gets_no_messages(broker: Broker, url: str) -> None:
+    """Its pull ends with its connection; what is published then is for others."""
+    create(url)
+    host, _, port = broker.http_address.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), WAIT_S) as client:
+        body = b'{"maxMessages": 5}'
+        head = f"POST /v1/{S}:pull HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        # answered after the pull has come, for both are read in turn
+        assert requests.get(url + S, timeout=WAIT_S).status_code == 200
+    assert requests.get(url + S, timeout=WAIT_S).status_code == 200
+    requests.post(url + T + ":publish", json={"messages": [{"data": "aGk="}]}, timeout=WAIT_S)
+    pulled = requests.post(url + S + ":pull", json={"maxMessages": 5}, timeout=WAIT_S).json()
+    assert len(pulled["receivedMessages"]) == 1

@@ -26,7 +26,8 @@ class Connections(web.Server):
     Args:
         handler: answers a request.
         count_max: connections at a time; more are closed at once.
-        write_s_max: seconds after which a client that does not read is disconnected.
+        write_s_max: seconds without reading after which a client is disconnected.
+        idle_s_max: seconds for the headers of the next request.
     """
 
     def __init__(
@@ -71,11 +72,22 @@ class _Connection(web.RequestHandler):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._slow = self._loop.call_later(self._connections.write_s_max, self._abort)
+        self._watch()
 
     def resume_writing(self) -> None:
         self._forgive()
         super().resume_writing()
+
+    def _watch(self, waiting_bytes: int | None = None) -> None:
+        """Abort if nothing was read since there were so many bytes waiting; else look later."""
+        if self.transport is None:
+            return
+        left_bytes = self.transport.get_write_buffer_size()
+        if waiting_bytes is not None and left_bytes >= waiting_bytes:
+            self._abort()
+        else:
+            wait_s = self._connections.write_s_max
+            self._slow = self._loop.call_later(wait_s, self._watch, left_bytes)
 
     def _forgive(self) -> None:
         if self._slow:

@@ -22,7 +22,8 @@ class PortInUse(Exception):  # noqa: N818 - says what is in use
 
 def joined(host: str, port: int) -> str:
     """Return ``HOST:PORT``, with brackets around an address that has colons itself."""
-    return f"[{host}]:{port}" if ":" in host.strip("[]") else f"{host}:{port}"
+    name = host.strip("[]")
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
 
 
 def check_free(host: str, port: int) -> None:
