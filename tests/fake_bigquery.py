@@ -180,8 +180,9 @@ class _Handlers(grpc.GenericRpcHandler):
 @contextlib.contextmanager
 def serve(table: FakeTable) -> Iterator[str]:
     """Serve a table; yield the address."""
+    pool = ThreadPoolExecutor(64)
     server = grpc.server(
-        ThreadPoolExecutor(64), handlers=[_Handlers(table)],
+        pool, handlers=[_Handlers(table)],
         options=[("grpc.max_receive_message_length", -1)],
     )  # fmt: skip
     port = server.add_insecure_port("127.0.0.1:0")
@@ -190,3 +191,4 @@ def serve(table: FakeTable) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         server.stop(None).wait(5)
+        pool.shutdown(wait=False)

@@ -42,8 +42,9 @@ def serve(methods: Mapping[str, Method]) -> Iterator[str]:
 
     A name that is not in the mapping is UNIMPLEMENTED.
     """
+    pool = ThreadPoolExecutor(16)
     server = grpc.server(
-        ThreadPoolExecutor(16), handlers=[_Methods(methods)],
+        pool, handlers=[_Methods(methods)],
         options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],
     )  # fmt: skip
     port = server.add_insecure_port("127.0.0.1:0")
@@ -52,3 +53,4 @@ def serve(methods: Mapping[str, Method]) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         server.stop(None).wait(5)
+        pool.shutdown(wait=False)

