@@ -32,8 +32,10 @@ def _one(permission: str, field: str, scope: str = "itself") -> tuple[Need, ...]
 
 
 _PUBLISHER = {
-    "CreateTopic": _one("topics.create", "name", "project"),
-    "UpdateTopic": _one("topics.update", "topic.name"),
+    "CreateTopic": _one("topics.create", "name", "project")
+    + _one("schemas.attach", "schema_settings.schema"),
+    "UpdateTopic": _one("topics.update", "topic.name")
+    + _one("schemas.attach", "topic.schema_settings.schema"),
     "Publish": _one("topics.publish", "topic"),
     "GetTopic": _one("topics.get", "topic"),
     "ListTopics": _one("topics.list", "project", "project"),
