@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,9 +15,11 @@ from connectors.bigquery.destination import Destination
 from pipelines import kinds
 from pipelines.figures import Figures
 from pipelines.params import ExactlyOneOf, Group, param
-from transforms.aggregate import WINDOW_START
+from transforms.aggregate import PANE_INDEX, WINDOW_END, WINDOW_START
 from transforms.batch import Batch
 from transforms.errors import ConfigError
+from transforms.field import Field
+from transforms.message import ATTRIBUTES, MESSAGE_SCHEMA
 from transforms.metrics import (
     DEAD_LETTERS,
     DUPLICATES,
@@ -24,7 +28,7 @@ from transforms.metrics import (
     ROWS_WRITTEN,
 )
 
-__all__ = ["Answers"]
+__all__ = ["AnswerIds", "Answers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,14 @@ class Answers(Group):
         required=False,
         group="Output",
     )
+    id_attribute: str | None = param(
+        kinds.ATTRIBUTE,
+        "Attribute of the message that gets an id of the answer, by its group, window and pane: "
+        "the same if it is published twice. None by default.",
+        example="answer_id",
+        required=False,
+        group="Output",
+    )
     output_table: Destination | None = param(
         kinds.TABLE,
         "Table of BigQuery, which is made if it is missing, with a partition for each day of "
@@ -70,7 +82,12 @@ class Answers(Group):
         return (MESSAGES_READ, sink, DUPLICATES, DEAD_LETTERS)
 
     def check(self) -> None:
-        """Refuse folders where there are none."""
+        """Refuse folders, and attributes, where there are none."""
+        if self.id_attribute is not None and self.output_topic is None:
+            raise ConfigError(
+                "--id_attribute", self.id_attribute, "counts only for a topic",
+                "Give --output_topic, or leave it out",
+            )  # fmt: skip
         if self.partition_by and self.output is None:
             raise ConfigError(
                 "--partition_by", ",".join(map(str, self.partition_by)),
@@ -78,15 +95,23 @@ class Answers(Group):
             )  # fmt: skip
 
     def write(
-        self, rows: beam.PCollection[Batch], schema: pa.Schema
+        self, rows: beam.PCollection[Batch], schema: pa.Schema, by: Sequence[Field]
     ) -> list[beam.PCollection[Batch]]:
-        """Add the step that writes rows of a schema; return what it rejects."""
+        """Add the step that writes rows of a schema; return what it rejects.
+
+        Args:
+            rows: answers.
+            schema: of the rows.
+            by: what tells their groups apart.
+        """
         if self.output is not None:
             rows | "Write" >> lake.Write(self.output, partition_by=self.partition_by)
             return []
         if self.output_topic is not None:
+            names = tuple(field.name for field in by)
+            ids = None if self.id_attribute is None else AnswerIds(self.id_attribute, names)
             publish = pubsub.Write(
-                self.output_topic, data=storage.as_json, attributes=None, ordering_key=None
+                self.output_topic, data=storage.as_json, attributes=ids, ordering_key=None
             )
             return [(rows | "Write" >> publish).dead]
         table = "" if self.output_table is None else self.output_table.text
@@ -95,3 +120,26 @@ class Answers(Group):
             table, create=create, rows=schema, terms=bigquery.Terms("--output_table")
         )
         return [(rows | "Write" >> append).dead]
+
+
+@dataclass(frozen=True)
+class AnswerIds:
+    """Attributes with an id of the answer, which depends on its group, window and pane alone.
+
+    Args:
+        name: key of the attribute.
+        by: the columns that tell groups apart.
+    """
+
+    name: str
+    by: tuple[str, ...]
+
+    def __call__(self, answers: Batch) -> pa.Array:
+        """Return the attributes of each row."""
+        place = answers.select([*self.by, WINDOW_START, WINDOW_END, PANE_INDEX])
+        ids = (
+            hashlib.blake2b(text, digest_size=16).hexdigest()
+            for text in storage.as_json(place).cast(pa.binary()).to_pylist()
+        )
+        kind = MESSAGE_SCHEMA.field(ATTRIBUTES).type
+        return pa.array([[(self.name, each)] for each in ids], kind)

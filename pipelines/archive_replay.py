@@ -23,6 +23,7 @@ import apache_beam as beam
 from connectors import pubsub, storage
 from pipelines import checks, kinds, launch
 from pipelines.dead_letters import DeadLetters
+from pipelines.pacing import Paced
 from pipelines.params import Group, param
 from pipelines.topic_output import TopicOutput
 from transforms.condition import Condition
@@ -68,20 +69,13 @@ class Archive(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params(Archive, TopicOutput, DeadLetters):
+class Params(Archive, TopicOutput, Paced, DeadLetters):
     """Parameters of the pipeline; see ``--help``."""
 
     speed: float | None = param(
         kinds.MULTIPLE,
-        "How many times as fast as the messages were once published.",
+        "How many times as fast as the messages were once published, in the whole job.",
         example="1",
-        required=False,
-        group="Output",
-    )
-    rate: float | None = param(
-        kinds.MULTIPLE,
-        "Messages a second.",
-        example="1000",
         required=False,
         group="Output",
     )
@@ -110,7 +104,7 @@ class Params(Archive, TopicOutput, DeadLetters):
         """Return how fast messages go out; None for as fast as they can."""
         if self.speed is not None:
             return pubsub.AsPublished(self.speed)
-        return None if self.rate is None else pubsub.Rate(self.rate)
+        return super().pace()
 
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:
@@ -119,7 +113,7 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
         pipeline
         | "Read" >> storage.ReadInOrder(params.archive, params.since, params.until)
         | "Where" >> Filter(params.where)
-        | "Pace" >> pubsub.Paced(params.pace())
+        | "Pace" >> params.paced(pipeline)
         | "Publish"
         >> pubsub.Write(
             params.output_topic,

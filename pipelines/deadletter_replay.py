@@ -13,7 +13,8 @@ publishes twice. What is read from a subscription is acknowledged; what was not 
 because it is not meant or was replayed too often, goes to --dead_letter as it is.
 
 Published = dead letters read - those not meant - those in --dead_letter. A run that fails may have
-published some of them.
+published some of them: with --id_attribute a message carries the id that it once had, by which a
+reader can tell one that comes twice.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import apache_beam as beam
 from connectors import dead_letter, pubsub
 from pipelines import checks, kinds, launch
 from pipelines.dead_letters import DeadLetters
+from pipelines.pacing import Paced
 from pipelines.params import Group, param
 from pipelines.source import Limits
 from pipelines.topic_output import TopicOutput
@@ -92,13 +94,13 @@ class Failures(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params(Failures, Limits, TopicOutput, DeadLetters):
+class Params(Failures, Limits, TopicOutput, Paced, DeadLetters):
     """Parameters of the pipeline; see ``--help``."""
 
-    rate: float | None = param(
-        kinds.MULTIPLE,
-        "Messages a second, for each worker; by default as fast as possible.",
-        example="1000",
+    id_attribute: str | None = param(
+        kinds.ATTRIBUTE,
+        "Attribute that gets the id that the message once had; none by default.",
+        example="source_message_id",
         required=False,
         group="Output",
     )
@@ -142,12 +144,16 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
         }
         fates | "Report" >> dead_letter.Report() | "Print" >> beam.Map(print)
         return
-    pace = None if params.rate is None else pubsub.Rate(params.rate)
     written = (
         chosen.ok
-        | "Pace" >> pubsub.Paced(pace)
+        | "Pace" >> params.paced(pipeline)
         | "Publish"
-        >> pubsub.Write(params.output_topic, missing=params.missing_topic, step="deadletter_replay")
+        >> pubsub.Write(
+            params.output_topic,
+            attributes=pubsub.Attributes(id_as=params.id_attribute),
+            missing=params.missing_topic,
+            step="deadletter_replay",
+        )
     )
     rejected = [kept.dead, chosen.worn, written.dead]
     if isinstance(params.failures, dead_letter.Subscription):

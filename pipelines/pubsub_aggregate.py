@@ -18,6 +18,7 @@ On the DirectRunner the pipeline drains the backlog of the subscription, writes 
 ends. With --runner=local --state_dir=FOLDER it goes on until it is stopped: an answer appears when
 event time passes its window, and after Ctrl-C, SIGTERM or kill -9 the same command goes on where it
 was. In a lake each answer is once; on a topic, and in a table, one may be there twice after a kill.
+With --id_attribute a message says which answer it is.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
         | "Deduplicate" >> Deduplicate(keys, params.dedup_horizon)
         | "Aggregate" >> Aggregate(params.by, params.measures)
     )
-    refused = params.write(answers, params.answer)
+    refused = params.write(answers, params.answer, params.by)
     params.keep("pubsub_aggregate", [parsed.dead, windowed.dead, *refused])
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import apache_beam as beam
+from apache_beam.io.gcp.pubsub import PROJECT_ID_REGEXP
 from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
@@ -12,6 +14,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from connectors.pubsub import wire
 from transforms import metrics
 from transforms.batch import Batch
+from transforms.errors import ConfigError
 
 __all__ = ["BatchMessages", "native_read"]
 
@@ -27,7 +30,13 @@ def native_read(
     With ``with_attributes`` the service sends whole messages, and Beam would decode each into a
     Python object. Taking the flag back from the transform, but not from its source, leaves only
     that step out: ``BatchMessages`` decodes thousands at once.
+
+    Raises:
+        ConfigError: the project is against Beam's rule, which is that of Google's projects.
     """
+    for parameter, name in (("subscription", subscription), ("topic", topic)):
+        if name is not None:
+            _require_project(parameter, name)
     read = beam.io.ReadFromPubSub(
         topic=topic,
         subscription=subscription,
@@ -36,6 +45,18 @@ def native_read(
     )
     read.with_attributes = False
     return read
+
+
+def _require_project(parameter: str, name: str) -> None:
+    """Refuse what Beam refuses, but say why: our broker takes projects of any name."""
+    project = name.split("/")[1]
+    if not re.match(PROJECT_ID_REGEXP, project):
+        raise ConfigError(
+            parameter, name,
+            f"the project {project!r} must, on Dataflow, be an id of Google's: 6 to 30 lower-case "
+            "letters, digits or hyphens, with a letter first",
+            "Give the id of a project that exists",
+        )  # fmt: skip
 
 
 class BatchMessages(beam.DoFn):

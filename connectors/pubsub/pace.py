@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from apache_beam.utils.shared import Shared
 
 from transforms.batch import Batch
 from transforms.errors import ConfigError
@@ -27,7 +29,7 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class Pacer(Protocol):
-    """The schedule of one worker."""
+    """The schedule of one process; usable from several threads."""
 
     def schedule(self, batch: Batch, clock: Clock) -> Iterator[tuple[float, Batch]]:
         """Yield the parts of a batch in their order, each with the time when it is due.
@@ -57,11 +59,13 @@ class _Evenly:
     def __init__(self, per_s: float) -> None:
         self._per_s = per_s
         self._free_s = 0.0
+        self._guard = threading.Lock()
 
     def schedule(self, batch: Batch, clock: Clock) -> Iterator[tuple[float, Batch]]:
         for part in batch.split(max(1, int(self._per_s * STEP_S))):
-            due_s = max(self._free_s, clock())
-            self._free_s = due_s + len(part) / self._per_s
+            with self._guard:
+                due_s = max(self._free_s, clock())
+                self._free_s = due_s + len(part) / self._per_s
             yield due_s, part
 
 
@@ -69,7 +73,7 @@ class _Evenly:
 class AsPublished:
     """In the pace of the publish times, ``speed`` times as fast.
 
-    Time starts with the first message of a worker. What comes too late goes out at once; a
+    Time starts with the first message of a process. What comes too late goes out at once; a
     message without a publish time goes with the one before.
     """
 
@@ -90,6 +94,7 @@ class _AsPublished:
     def __init__(self, speed: float) -> None:
         self._speed = speed
         self._began: tuple[float, int] | None = None
+        self._guard = threading.Lock()
 
     def schedule(self, batch: Batch, clock: Clock) -> Iterator[tuple[float, Batch]]:
         times = message_column(batch, PUBLISH_TIME).cast(pa.int64())
@@ -98,8 +103,9 @@ class _AsPublished:
             return
         filled = pc.fill_null_backward(pc.fill_null_forward(times))
         micros = np.maximum.accumulate(filled.to_numpy(zero_copy_only=False))
-        if self._began is None:
-            self._began = (clock(), int(micros[0]))
+        with self._guard:
+            if self._began is None:
+                self._began = (clock(), int(micros[0]))
         began_s, first_us = self._began
         due_s = began_s + (micros - first_us) / 1e6 / self._speed
         for start, stop in _runs(due_s):
@@ -121,8 +127,9 @@ Pace: TypeAlias = Rate | AsPublished
 class Paced(beam.PTransform):
     """Hold batches back until they are due, in parts that are due at about the same time.
 
-    The pace is that of one worker thread, and a bundle waits here: a source that is fused with
-    this step reads no faster.
+    The pace is that of a process, whatever threads it has, and a bundle waits here: a source that
+    is fused with this step reads no faster. Each process has a pace of its own, so that a job with
+    several goes as many times as fast.
 
     Args:
         pace: a rate, or that of the publish times; None for no waiting.
@@ -156,12 +163,13 @@ class Wait(beam.DoFn):
     ) -> None:
         super().__init__()
         self._pace = pace
+        self._shared = Shared()
         self._clock = clock
         self._sleep = sleep
 
     def setup(self) -> None:
-        """Begin a schedule."""
-        self._pacer = self._pace.pacer()
+        """Begin a schedule, or go on with that of another instance in this process."""
+        self._pacer = self._shared.acquire(self._pace.pacer)
 
     def process(self, batch: Batch) -> Iterator[Batch]:
         """Yield the parts of a batch, each when it is due."""

@@ -339,3 +339,13 @@ def test_bad_flag_is_refused(
     assert error.startswith("error: ")
     assert all(word in error for word in words), error
     assert take("again") == []
+
+
+def test_messages_tell_their_first_id(broker: Broker, tmp_path: Path) -> None:
+    """Whoever reads them can tell one that is published twice."""
+    fail(tmp_path, str(tmp_path / "dead"))
+    ids = sorted(row["message_id"] for row in rows(tmp_path / "dead"))
+    for _ in range(2):
+        assert replay(tmp_path, str(tmp_path / "dead"), "--id_attribute=was") == 0
+    found = sorted(message.attributes["was"] for message in take("again"))
+    assert found == sorted(ids * 2)

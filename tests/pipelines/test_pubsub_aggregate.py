@@ -245,3 +245,25 @@ def test_bad_flag_is_refused(tmp_path: Path, name: str, capsys: pytest.CaptureFi
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert all(word in error for word in words), error
+
+
+def test_answers_on_a_topic_tell_which_they_are(broker: Broker, tmp_path: Path) -> None:
+    """The id of an answer is that of its group, window and pane: the same in another run."""
+    found = []
+    for _ in range(2):
+        publish("events", [*sent(EVENTS), Sent(b'{"id": "no team", "at": "2026-01-01"}', {})])
+        argv = [*flags(tmp_path, f"--output_topic={topic('answers')}"), "--id_attribute=answer"]
+        assert run(argv) == 0
+        messages = take("answers")
+        ids = {message.attributes["answer"]: message.data for message in messages}
+        assert len(ids) == len(messages) > 50
+        found.append(ids)
+    assert found[0] == found[1]
+
+
+def test_id_without_a_topic_is_refused(
+    broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows in a lake have no attributes."""
+    assert run([*flags(tmp_path), "--id_attribute=answer"]) == 2
+    assert "--id_attribute='answer': counts only for a topic" in capsys.readouterr().err

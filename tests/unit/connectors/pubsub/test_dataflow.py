@@ -13,8 +13,9 @@ from apache_beam.transforms.window import GlobalWindow
 from google.pubsub_v1 import types
 
 from connectors import pubsub
-from connectors.pubsub.dataflow import BatchMessages
+from connectors.pubsub.dataflow import BatchMessages, native_read
 from transforms.batch import Batch, BatchCoder
+from transforms.errors import ConfigError
 from transforms.field import attribute, column
 from transforms.message import MESSAGE_SCHEMA
 
@@ -130,3 +131,11 @@ def test_the_service_follows_an_attribute(watermark: pubsub.Watermark, told: str
         if transform.spec.urn == "beam:transform:pubsub_read:v1"
     )
     assert read.timestamp_attribute == told
+
+
+@pytest.mark.parametrize("parameter", ["subscription", "topic"])
+def test_project_that_beam_refuses_is_explained(parameter: str) -> None:
+    """Our broker takes projects of any name; Dataflow those of Google's alone."""
+    name = f"projects/demo/{parameter}s/flights"
+    with pytest.raises(ConfigError, match=rf"{parameter}='{name}': the project 'demo' .*6 to 30"):
+        native_read(**{"subscription": None, "topic": None, parameter: name})

@@ -1,5 +1,6 @@
 """How fast messages go out."""
 
+import copy
 import datetime as dt
 from collections.abc import Sequence
 
@@ -126,3 +127,17 @@ def test_pace_must_be_above_nothing(pace: type, number: float) -> None:
     """Nothing would ever go out."""
     with pytest.raises(ConfigError, match="must be above 0"):
         pace(number)
+
+
+@pytest.mark.parametrize("pace", [Rate(10), AsPublished(1)])
+def test_instances_of_a_process_share_the_pace(pace: Pace) -> None:
+    """However many instances a runner makes of the step, the job goes no faster."""
+    clock = Clock()
+    first = Wait(pace, clock.read, clock.sleep)
+    second = copy.copy(first)  # as a runner has it, which decodes the step twice
+    for instance in (first, second):
+        instance.setup()
+        for part in instance.process(at(*(0.1 * number for number in range(10)))):
+            assert len(part)
+    took_s = clock.now_s - 1_000
+    assert took_s == pytest.approx(1.9 if isinstance(pace, Rate) else 0.9, abs=0.11)
