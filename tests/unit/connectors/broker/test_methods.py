@@ -1,44 +1,68 @@
 """The table of methods: nothing of the API is missing from it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connectors.broker import schema
-from connectors.broker.access.needs import NEEDS
-from connectors.broker.catalog import Catalog
 from connectors.broker.engine import Engine
-from connectors.broker.errors import InvalidArgument
+from connectors.broker.errors import InvalidArgument, Refusal, Unsupported
 from connectors.broker.health import SERVICES
-from connectors.broker.methods import Method, table
+from connectors.broker.service import Router
 
 
-def methods(directory: Path) -> dict[str, Method]:
-    """Return the table of a new broker."""
+def run(directory: Path, work: Callable[[Router], Awaitable[Any]]) -> Any:
+    """Return what a new broker does."""
 
-    async def make() -> dict[str, Method]:
+    async def session() -> Any:
         engine = Engine(directory)
         try:
-            return table(Catalog(engine))
+            return await work(Router(engine))
         finally:
             await engine.close()
 
-    return asyncio.run(make())
+    return asyncio.run(session())
 
 
-def test_every_method_of_the_api_is_answered(tmp_path: Path) -> None:
-    """With the permissions that it needs."""
-    found = methods(tmp_path)
-    for name in SERVICES:
-        for method in schema.service(name).methods:
-            if name.startswith("google.") and not method.client_streaming:
-                full_name = f"/{name}/{method.name}"
-                assert found[full_name].needs == NEEDS.get(full_name, ())
+METHODS = [
+    f"/{name}/{method.name}"
+    for name in SERVICES
+    for method in schema.service(name).methods
+    if name.startswith("google.") and not method.client_streaming
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_of_the_api_is_answered(tmp_path: Path, method: str) -> None:
+    """Each of them refuses an empty request, and not because it is unknown."""
+
+    async def work(router: Router) -> None:
+        with pytest.raises(Refusal) as refused:
+            await router.call(method, b"")
+        assert not isinstance(refused.value, Unsupported)
+
+    run(tmp_path, work)
+
+
+def test_unknown_method_is_refused_by_name(tmp_path: Path) -> None:
+    """The sentence names the service too."""
+
+    async def work(router: Router) -> None:
+        with pytest.raises(Unsupported, match=r"google\.pubsub\.v1\.Publisher has no method Nope"):
+            await router.call("/google.pubsub.v1.Publisher/Nope", b"")
+
+    run(tmp_path, work)
 
 
 def test_request_that_is_none_is_refused(tmp_path: Path) -> None:
     """Bytes that are no protocol buffer."""
-    call = methods(tmp_path)["/google.pubsub.v1.Publisher/GetTopic"].call
-    with pytest.raises(InvalidArgument, match="request"):
-        asyncio.run(call(b"\xff"))
+
+    async def work(router: Router) -> None:
+        for method in METHODS:
+            with pytest.raises(InvalidArgument, match="request"):
+                await router.call(method, b"\xff")
+
+    run(tmp_path, work)
