@@ -35,7 +35,7 @@ GOOGLES = {
 }
 
 
-@pytest.mark.parametrize("name", GOOGLES)
+@pytest.mark.parametrize("name", sorted(GOOGLES))
 def test_message_is_defined_as_google_defines_it(name: str) -> None:
     """Each field, oneof, enum and nested message is the same; none is missing."""
     assert described(schema.message(name).DESCRIPTOR) == described(GOOGLES[name])
