@@ -98,16 +98,28 @@ def await_line(process: subprocess.Popen[str], pattern: str) -> None:
 
 
 class BrokerProcess(ServerProcess):
-    """``python -m connectors.broker`` on one port and one folder."""
+    """``python -m connectors.broker`` on one port and one folder.
 
-    def __init__(self, data_dir: Path) -> None:
+    Args:
+        data_dir: of the log.
+        flags: further ones.
+        environment: variables beside those of the tests.
+    """
+
+    def __init__(
+        self, data_dir: Path, *flags: str, environment: dict[str, str] | None = None
+    ) -> None:
         super().__init__()
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
-        self._arguments = ["--port", str(self.port), "--data-dir", str(data_dir)]
+        self._arguments = ["--port", str(self.port), "--data-dir", str(data_dir), *flags]
+        self._environment = environment or {}
 
     def _launch(self) -> subprocess.Popen[str]:
-        return python("-m", "connectors.broker", *self._arguments, stdout=subprocess.PIPE)
+        return python(
+            "-m", "connectors.broker", *self._arguments,
+            environment=self._environment, stdout=subprocess.PIPE,
+        )  # fmt: skip
 
     def _await(self, process: subprocess.Popen[str]) -> None:
         await_line(process, "PUBSUB_EMULATOR_HOST")

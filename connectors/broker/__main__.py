@@ -8,21 +8,26 @@ import signal
 import sys
 from pathlib import Path
 
-from connectors.broker.errors import BadFile, CorruptLog, DataDirInUse
+from connectors.broker.errors import BadCertificate, BadFile, CorruptLog, DataDirInUse
 from connectors.broker.http.listening import PortInUse, check_free
 from connectors.broker.reset import reset
-from connectors.broker.server import Addresses, Serving, serve
+from connectors.broker.server import Addresses, Serving, Tls, serve
 
 _PORT_MAX = 65_535
 _OFF = "off"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if bool(options.tls_cert) != bool(options.tls_key):
+        parser.error("--tls-cert and --tls-key: give both or none")
+    _warn_of_strangers(options)
     try:
         asyncio.run(_serve(_serving(options)))
-    except (BadFile, CorruptLog, DataDirInUse, PortInUse, OSError) as error:
+    except (BadCertificate, BadFile, CorruptLog, DataDirInUse, PortInUse, OSError) as error:
         print(f"broker: {error}", file=sys.stderr)
         return 1
     return 0
@@ -54,11 +59,29 @@ def _parser() -> argparse.ArgumentParser:
         " REST API; what is missing is made, what differs is updated",
     )
     parser.add_argument(
+        "--auth",
+        type=Path,
+        metavar="FILE",
+        help="YAML or JSON with principals, their tokens and policies of projects; from then on"
+        " every call is checked (everybody may do all)",
+    )
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate, in PEM")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="key of --tls-cert, in PEM")
+    parser.add_argument(
         "--reset",
         action="store_true",
         help="remove the log of the data directory first, with all topics and messages",
     )
     return parser
+
+
+def _warn_of_strangers(options: argparse.Namespace) -> None:
+    if options.host not in _LOOPBACK and not options.auth:
+        print(
+            f"broker: --host {options.host} can be reached by other machines, and without --auth"
+            " everybody there may read and delete everything",
+            file=sys.stderr,
+        )
 
 
 def _reset(directory: Path) -> None:
@@ -88,6 +111,8 @@ def _serving(options: argparse.Namespace) -> Serving:
         frozenset(name.lower() for name in options.allow_host),
         options.config,
         _reset if options.reset else None,
+        options.auth,
+        Tls(options.tls_cert, options.tls_key) if options.tls_cert else None,
     )
 
 

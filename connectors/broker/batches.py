@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -56,13 +57,15 @@ _Request = TypeVar("_Request")
 class Batches:
     """The four methods; each takes and returns the bytes of the wire."""
 
-    def __init__(self, engine: Engine, catalog: Catalog) -> None:
+    def __init__(self, engine: Engine, catalog: Catalog, admit: Callable[[str], None]) -> None:
         self._engine = engine
         self._catalog = catalog
+        self._admit = admit
 
     async def lease(self, request: bytes) -> bytes:
         """Lease a batch of the oldest messages; wait for the first if there is none."""
         wanted = _parsed(request, _LeaseRequest)
+        self._admit(wanted.subscription)
         subscription = self._catalog.subscription(wanted.subscription)
         rules.check_positive("max_messages", wanted.max_messages)
         rules.check_positive("max_bytes", wanted.max_bytes)
@@ -114,9 +117,11 @@ class Batches:
 
     def _resolved(self, leases: list[str]) -> list[tuple[Subscription, ackids.Lease]]:
         parsed = [ackids.parse_lease(text) for text in leases]
-        return [
-            (self._engine.state.subscription_by_uid(each.subscription), each) for each in parsed
-        ]
+        state = self._engine.state
+        found = [(state.subscription_by_uid(each.subscription), each) for each in parsed]
+        for subscription in {each for each, _ in found}:
+            self._admit(subscription.settings.name)
+        return found
 
 
 def _check_lease_s(seconds: float) -> None:

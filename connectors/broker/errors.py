@@ -26,6 +26,7 @@ from typing import NamedTuple
 __all__ = [
     "Aborted",
     "AlreadyExists",
+    "BadCertificate",
     "BadFile",
     "CorruptLog",
     "DataDirInUse",
@@ -130,6 +131,10 @@ class BadFile(Exception):  # noqa: N818 - says what is bad
 
     def __init__(self, path: Path, line: int, text: str) -> None:
         super().__init__(f"{path}:{line}: {text}")
+
+
+class BadCertificate(Exception):  # noqa: N818 - says what is bad
+    """The files for TLS can't be used."""
 
 
 class CorruptLog(Exception):  # noqa: N818 - says what is corrupt

@@ -36,16 +36,20 @@ class Method(NamedTuple):
     """Permissions; none where the method is not in the table of needs."""
 
 
-def table(catalog: Catalog) -> dict[str, Method]:
+def table(
+    catalog: Catalog, schemas: Registry, policies: Policies, admit: Callable[[str], None]
+) -> dict[str, Method]:
     """Return all unary methods by full names such as ``/google.pubsub.v1.Publisher/Publish``.
 
     Args:
         catalog: of the engine that they work on.
+        schemas: of the same engine.
+        policies: of the same engine.
+        admit: refuses a caller that may not receive from a subscription, by its name.
     """
-    schemas = Registry(catalog.engine)
     validator = Validator(schemas)
     bulk = Bulk(catalog, Publishing(catalog.engine, validator))
-    batches = Batches(catalog.engine, catalog)
+    batches = Batches(catalog.engine, catalog, admit)
     topics, subscriptions = Topics(catalog, schemas, validator), Subscriptions(catalog)
     found = {
         **_typed("google.pubsub.v1.Publisher", _publisher(topics, subscriptions)),
@@ -53,7 +57,7 @@ def table(catalog: Catalog) -> dict[str, Method]:
         **_typed(
             "google.pubsub.v1.SchemaService", _schemas(SchemaService(catalog.engine, schemas))
         ),
-        **_typed("google.iam.v1.IAMPolicy", _policies(Policies(catalog, schemas))),
+        **_typed("google.iam.v1.IAMPolicy", _policies(policies)),
         "/google.pubsub.v1.Publisher/Publish": bulk.publish,
         "/google.pubsub.v1.Subscriber/Pull": bulk.pull,
         "/google.pubsub.v1.Subscriber/Acknowledge": bulk.acknowledge,

@@ -11,7 +11,9 @@ __all__ = ["DELETED_TOPIC", "check_project", "check_resource"]
 DELETED_TOPIC = "_deleted-topic_"
 """What a subscription shows as its topic once that was deleted."""
 
+_PROJECT = re.compile(r"[^/\s\x00-\x1f\x7f]{1,255}")  # the service's own rule is narrower
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
+_QUOTED_MAX = 600
 _RULE = (
     "must be projects/{{project}}/{kind}/{{id}}, where the id starts with a letter, has 3 to 255"
     " letters, digits or -_.~+%, and does not start with goog"
@@ -29,10 +31,16 @@ def check_resource(field: str, name: str, kind: str) -> None:
     Raises:
         InvalidArgument: the name breaks the rule.
     """
-    parts = name.split("/")
-    shaped = len(parts) == 4 and parts[0] == "projects" and parts[1] and parts[2] == kind  # noqa: PLR2004 - the four parts of the rule above
-    if not shaped or not _ID.fullmatch(parts[3]) or parts[3].startswith("goog"):
-        raise InvalidArgument(field, repr(name), _RULE.format(kind=kind))
+    parts = name.split("/", 4)
+    if (
+        len(parts) != 4  # noqa: PLR2004 - the four parts of the rule above
+        or parts[0] != "projects"
+        or not _PROJECT.fullmatch(parts[1])
+        or parts[2] != kind
+        or not _ID.fullmatch(parts[3])
+        or parts[3].startswith("goog")
+    ):
+        raise InvalidArgument(field, _shown(name), _RULE.format(kind=kind))
 
 
 def check_project(field: str, name: str) -> None:
@@ -42,5 +50,10 @@ def check_project(field: str, name: str) -> None:
         InvalidArgument: the name breaks the rule.
     """
     prefix, _, project = name.partition("/")
-    if prefix != "projects" or not project or "/" in project:
-        raise InvalidArgument(field, repr(name), "must be projects/{project}")
+    if prefix != "projects" or not _PROJECT.fullmatch(project):
+        raise InvalidArgument(field, _shown(name), "must be projects/{project}")
+
+
+def _shown(name: str) -> str:
+    """Return a name as a refusal quotes it: whole, unless it can't be meant for one."""
+    return repr(name if len(name) <= _QUOTED_MAX else name[:_QUOTED_MAX] + "...")

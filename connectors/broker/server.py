@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,10 +18,12 @@ import grpc.aio
 
 from connectors.broker import limits
 from connectors.broker.engine import Engine
+from connectors.broker.errors import BadCertificate
 from connectors.broker.http.listening import Doorman, PortInUse, bind, check_free, joined
 from connectors.broker.service import Router
 
 if TYPE_CHECKING:
+    from connectors.broker.access.authority import Authority
     from connectors.broker.declared.applying import Plan
 
 __all__ = ["Addresses", "Broker", "Serving", "serve"]
@@ -36,6 +39,13 @@ _OPTIONS = [
 ]
 
 
+class Tls(NamedTuple):
+    """A certificate and its key, files in PEM."""
+
+    certificate: Path
+    key: Path
+
+
 @dataclass(frozen=True)
 class Serving:
     """What is served, and where.
@@ -48,6 +58,8 @@ class Serving:
         allowed_hosts: names, in lower case, under which a browser may know the broker.
         config: file that declares resources, made or updated before anything is served.
         reset: called with the directory when nothing is left that could fail before.
+        auth: file that says who may do what (``access/authority.py``); None asks nobody.
+        tls: certificate of both ports; None serves plain text.
     """
 
     directory: Path
@@ -57,6 +69,8 @@ class Serving:
     allowed_hosts: frozenset[str] = frozenset()
     config: Path | None = None
     reset: Callable[[Path], None] | None = None
+    auth: Path | None = None
+    tls: Tls | None = None
 
 
 class Addresses(NamedTuple):
@@ -80,8 +94,11 @@ async def serve(serving: Serving, ready: Callable[[Addresses], None], stop: asyn
         DataDirInUse: another broker has the directory open.
         CorruptLog: the log was damaged.
         BadFile: the file of declarations breaks a rule; nothing was changed.
-        OSError: the directory can't be made or written.
+        BadCertificate: the files for TLS are none.
+        OSError: the directory can't be made or written, a file can't be read.
     """
+    authority = _authority(serving.auth) if serving.auth else None
+    encrypted = _context(serving.tls) if serving.tls else None
     plan = _plan(serving.config) if serving.config else None
     if serving.port:
         check_free(serving.host, serving.port)
@@ -93,11 +110,12 @@ async def serve(serving: Serving, ready: Callable[[Addresses], None], stop: asyn
             serving.reset(serving.directory)
         engine = Engine(serving.directory)
         try:
-            router = Router(engine)
+            router = Router(engine, authority)
             if plan:
                 await plan.rehearse(engine.state.checkpoint())
-                await plan.carry_out(router.call)
-            async with _grpc(serving, router) as address, _http(sockets, serving, engine, router):
+                await plan.carry_out(router.call_as_owner)
+            http = _http(sockets, serving, engine, router, encrypted)
+            async with _grpc(serving, router) as address, http:
                 port = sockets[0].getsockname()[1] if sockets else 0
                 ready(Addresses(address, joined(serving.host, port) if sockets else ""))
                 await stop.wait()
@@ -106,6 +124,24 @@ async def serve(serving: Serving, ready: Callable[[Addresses], None], stop: asyn
     finally:
         for each in sockets:
             each.close()
+
+
+def _authority(auth: Path) -> Authority:
+    from connectors.broker.access.authority import authority_in  # noqa: PLC0415 - it imports PyYAML
+
+    return authority_in(auth)
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    """Return how HTTP is encrypted; gRPC would not say what is wrong with the files."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        made.load_cert_chain(tls.certificate, tls.key)
+    except ssl.SSLError as error:
+        raise BadCertificate(
+            f"{tls.certificate} and {tls.key} are no certificate and its key in PEM: {error}"
+        ) from None
+    return made
 
 
 def _plan(config: Path) -> Plan:
@@ -119,10 +155,10 @@ async def _grpc(serving: Serving, router: Router) -> AsyncIterator[str]:
     """Answer gRPC during the block; give its address."""
     server = grpc.aio.server(options=_OPTIONS)
     server.add_generic_rpc_handlers((router,))
+    address = joined(serving.host, serving.port)
     try:
-        bound = server.add_insecure_port(joined(serving.host, serving.port))
+        bound = _bound(server, address, serving.tls)
     except RuntimeError as error:
-        address = joined(serving.host, serving.port)
         raise PortInUse(f"{address} can't be listened on: {error}") from None
     await server.start()
     try:
@@ -131,16 +167,28 @@ async def _grpc(serving: Serving, router: Router) -> AsyncIterator[str]:
         await server.stop(_STOP_GRACE_S)
 
 
+def _bound(server: grpc.aio.Server, address: str, tls: Tls | None) -> int:
+    """Listen on an address; return the port."""
+    if tls is None:
+        return int(server.add_insecure_port(address))
+    pair = tls.key.read_bytes(), tls.certificate.read_bytes()
+    return int(server.add_secure_port(address, grpc.ssl_server_credentials([pair])))
+
+
 @asynccontextmanager
 async def _http(
-    sockets: list[socket.socket], serving: Serving, engine: Engine, router: Router
+    sockets: list[socket.socket],
+    serving: Serving,
+    engine: Engine,
+    router: Router,
+    encrypted: ssl.SSLContext | None,
 ) -> AsyncIterator[None]:
     """Answer HTTP during the block."""
 
     async def open_door(listening: list[socket.socket]) -> Callable[[], Awaitable[None]]:
         site = await asyncio.to_thread(_import_site)
         hosts = serving.allowed_hosts | {serving.host.lower()}
-        return await site(listening, engine, router.call, hosts)
+        return await site(listening, engine, router, hosts, encrypted)
 
     doorman = Doorman(sockets, open_door)
     try:

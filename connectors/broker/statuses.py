@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 
@@ -45,25 +46,49 @@ _STATUS: dict[type[Refusal], grpc.StatusCode] = {
 _DETAILS_KEY = "grpc-status-details-bin"
 """Where gRPC clients look for a ``google.rpc.Status``."""
 
+_TEXT_BYTES_MAX = 1_000
+_TRAILERS_BYTES_MAX = 7_000
+"""Bytes of text and details as they are sent: clients receive 8 KiB of headers, and drop what is
+larger together with the status. Text is percent-encoded, details are sent as base64."""
+
 
 def status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
     """Return status and text of a failed call; log what is no refusal and should not happen."""
     if isinstance(error, Refusal):
         kind = next(kind for kind in type(error).__mro__ if kind in _STATUS)
-        return _STATUS[kind], str(error)
+        return _STATUS[kind], _shortened(str(error))
     _log.error("a request has failed", exc_info=error)
-    return grpc.StatusCode.INTERNAL, f"The broker has failed: {error!r}"
+    return grpc.StatusCode.INTERNAL, _shortened(f"The broker has failed: {error!r}")
 
 
 def details_of(error: Exception) -> tuple[tuple[str, bytes], ...]:
-    """Return the trailing metadata that tells programs more about a refusal; empty if none."""
+    """Return the trailing metadata that tells programs more about a refusal; empty if none.
+
+    Facts that would make it too large are left out. Of ack ids that are not named while others
+    are, Google's clients assume that they have failed too, and not that they count.
+    """
     if not isinstance(error, Refusal) or error.info is None:
         return ()
     code, text = status_of(error)
     status = schema.message("google.rpc.Status")(code=code.value[0], message=text)
-    status.details.add().Pack(_error_info(error.info))
+    room = (_TRAILERS_BYTES_MAX - len(quote(text))) * 3 // 4 - len(text.encode())
+    status.details.add().Pack(_error_info(error.info, room))
     return ((_DETAILS_KEY, status.SerializeToString()),)
 
 
-def _error_info(info: ErrorInfo) -> Any:
-    return schema.message("google.rpc.ErrorInfo")(**info._asdict())
+def _error_info(info: ErrorInfo, size_bytes_max: int) -> Any:
+    message = schema.message("google.rpc.ErrorInfo")(reason=info.reason, domain=info.domain)
+    for key, value in info.metadata.items():
+        message.metadata[key] = value
+        if message.ByteSize() > size_bytes_max:
+            del message.metadata[key]
+            break
+    return message
+
+
+def _shortened(text: str) -> str:
+    """Return a text that fits; what a client has sent may be of any length."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= _TEXT_BYTES_MAX:
+        return text
+    return encoded[:_TEXT_BYTES_MAX].decode(errors="ignore") + "..."

@@ -11,6 +11,7 @@ to ack what it has on another stream.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -35,8 +36,10 @@ _FIRST_ONLY = ("subscription", "max_outstanding_messages", "max_outstanding_byte
 class Stream:
     """A stream from its first request to its end."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, context: Any) -> None:
-        self._engine, self._delivery = engine, engine.delivery
+    def __init__(
+        self, engine: Engine, catalog: Catalog, context: Any, admit: Callable[[str], None]
+    ) -> None:
+        self._engine, self._delivery, self._admit = engine, engine.delivery, admit
         self._catalog = catalog
         self._context = context
         self._writing = asyncio.Lock()
@@ -51,6 +54,7 @@ class Stream:
         if request is grpc.aio.EOF:
             return
         fields = wire.decode("StreamingPullRequest", request)
+        self._admit(fields["subscription"])
         self._subscription = subscription = self._catalog.subscription(fields["subscription"])
         self._delivery.check(subscription)
         rules.check_lease_s("stream_ack_deadline_seconds", fields["stream_ack_deadline_seconds"])

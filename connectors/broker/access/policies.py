@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -40,6 +41,8 @@ class Policies:
 
     def __init__(self, catalog: Catalog, schemas: Registry) -> None:
         self._catalog, self._engine, self._schemas = catalog, catalog.engine, schemas
+        self.inherited: Callable[[str], Policy] = lambda _: Policy()
+        """What is granted on a resource by what it belongs to."""
 
     async def set(self, request: Any) -> Any:
         """Replace a policy, unless it was changed since the one that the request builds on."""
@@ -82,12 +85,12 @@ class Policies:
             found = self.policy(request.resource)
         except NotFound:
             return response()
-        caller = CALLER.get()
+        caller, inherited = CALLER.get(), self.inherited(request.resource)
         return response(
             permissions=[
                 each
                 for each in dict.fromkeys(request.permissions)
-                if caller is None or permitted([found], caller, each)
+                if caller is None or permitted([found, inherited], caller, each)
             ]
         )
 

@@ -20,8 +20,8 @@ from connectors.broker.statuses import status_of
 
 __all__ = ["Answer", "Call", "Rest", "failure", "refusal"]
 
-Call = Callable[[str, bytes], Awaitable[bytes]]
-"""Calls a method by its full name; request and response as on gRPC's wire."""
+Call = Callable[[str, bytes, str], Awaitable[bytes]]
+"""Calls a method by its full name; request and response as on gRPC's wire, and who calls."""
 
 _LARGE_BYTES = 64 << 10
 _HTTP_CODES = {
@@ -75,7 +75,12 @@ class Rest:
         self._call = call
 
     async def answer(
-        self, verb: str, path: str, query: Mapping[str, list[str]], body: bytes
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, list[str]],
+        body: bytes,
+        authorization: str = "",
     ) -> Answer:
         """Answer a request.
 
@@ -84,21 +89,24 @@ class Rest:
             path: still percent-encoded, from ``/v1/`` on.
             query: decoded; all values of each name.
             body: uncompressed.
+            authorization: the header of that name.
         """
         found = match(verb, path)
         if found is None:
             text = f"{verb} {path} is no method of the Pub/Sub API."
             return failure(404, grpc.StatusCode.NOT_FOUND.name, text)
         try:
-            return await self._answer(found, query, body)
+            return await self._answer(found, query, body, authorization)
         except Exception as error:  # noqa: BLE001 - all that is no refusal is our own fault
             return refusal(error)
 
-    async def _answer(self, found: Match, query: Mapping[str, list[str]], body: bytes) -> Answer:
+    async def _answer(
+        self, found: Match, query: Mapping[str, list[str]], body: bytes, authorization: str
+    ) -> Answer:
         form = _form(query)
         method = schema.service(found.route.service).methods_by_name[found.route.method]
         request = await _aside(len(body), _request, found, query, body)
-        response = await self._call(found.route.full_method, request)
+        response = await self._call(found.route.full_method, request, authorization)
         kind = schema.message(method.output_type.full_name)
         return Answer(200, await _aside(len(response), _shown, kind, response, form))
 

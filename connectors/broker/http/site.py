@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,18 +15,21 @@ from aiohttp import web
 
 from connectors.broker import limits
 from connectors.broker.engine import Engine
-from connectors.broker.errors import Refusal
+from connectors.broker.errors import Refusal, Unauthenticated
 from connectors.broker.http import metrics, status
 from connectors.broker.http.connections import Connections
 from connectors.broker.http.guard import trespass
 from connectors.broker.http.page import page
-from connectors.broker.http.rest import Answer, Call, Rest, failure, refusal
+from connectors.broker.http.rest import Answer, Rest, failure, refusal
+from connectors.broker.service import Router
 
 __all__ = ["open_site"]
 
 _log = logging.getLogger(__name__)
 
 _STOP_GRACE_S = 0.5
+_KEYS = {"/oauth2/v1/certs": "certificates", "/oauth2/v3/certs": "web_keys"}
+"""Where Google publishes its own, and what of ``Tokens`` is shown there."""
 _QUERY_FIELDS_MAX = 100
 _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
@@ -34,34 +38,41 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 async def open_site(
-    sockets: list[socket.socket], engine: Engine, call: Call, hosts: Collection[str]
+    sockets: list[socket.socket],
+    engine: Engine,
+    router: Router,
+    hosts: Collection[str],
+    encrypted: ssl.SSLContext | None,
 ) -> Callable[[], Awaitable[None]]:
     """Serve listening sockets; return what ends that.
 
     Args:
         sockets: to accept connections from.
         engine: to show.
-        call: answers a call of the API.
+        router: answers calls of the API, and knows who may see pages.
         hosts: names under which browsers may know the broker.
+        encrypted: how; None is plain HTTP.
     """
-    site = _Site(engine, call, hosts)
+    site = _Site(engine, router, hosts)
     runner = web.ServerRunner(
         Connections(site.answer), handle_signals=False, shutdown_timeout=_STOP_GRACE_S
     )
     await runner.setup()
     for each in sockets:
-        await web.SockSite(runner, each).start()
+        await web.SockSite(runner, each, ssl_context=encrypted).start()
     return runner.cleanup
 
 
 class _Site:
-    def __init__(self, engine: Engine, call: Call, hosts: Collection[str]) -> None:
+    def __init__(self, engine: Engine, router: Router, hosts: Collection[str]) -> None:
         self._engine, self._hosts = engine, hosts
-        self._rest = Rest(call)
-        self._pages = {
+        self._rest, self._guard = Rest(router.call), router.guard
+        self._open_pages = {
             "/": self._root,
             "/healthz": self._health,
             "/readyz": self._health,
+        }
+        self._pages = {
             "/metrics": self._metrics,
             "/ui": self._page,
             "/ui/": self._page,
@@ -77,13 +88,23 @@ class _Site:
         path = request.raw_path.partition("?")[0]
         if path.startswith("/v1/"):
             return await self._call(request, path)
-        show = self._pages.get(path)
+        if path in _KEYS:
+            return await self._keys(path)
+        show = self._open_pages.get(path) or self._pages.get(path)
         if show is None or request.method not in ("GET", "HEAD"):
             return _response(failure(404, "NOT_FOUND", f"Nothing is at {request.method} {path}."))
         try:
+            self._check_known(request, path)
             return show(request)
         except Refusal as error:
             return _response(refusal(error))
+
+    def _check_known(self, request: web.BaseRequest, path: str) -> None:
+        """Refuse pages to strangers, where anybody is asked who it is."""
+        if self._guard and path not in self._open_pages:
+            principal = self._guard.identify(request.headers.get("Authorization", ""))
+            if not principal.member:
+                raise Unauthenticated(f"{path} needs a bearer token.")
 
     async def _call(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         try:
@@ -102,7 +123,14 @@ class _Site:
             verb = request.headers["X-HTTP-Method-Override"].upper()
             if request.content_type == _FORM:
                 query, body = {**query, **_fields(body.decode("utf-8", "replace"))}, b""
-        return _response(await self._rest.answer(verb, path, query, body))
+        authorization = request.headers.get("Authorization", "")
+        return _response(await self._rest.answer(verb, path, query, body, authorization))
+
+    async def _keys(self, path: str) -> web.Response:
+        """Show by which keys the tokens of pushes are checked, in one of two forms."""
+        tokens = await self._engine.pushing.tokens()
+        found = await asyncio.to_thread(lambda: getattr(tokens, _KEYS[path]))
+        return _data(msgspec.json.encode(found), _JSON)
 
     def _root(self, _request: web.BaseRequest) -> web.Response:
         return _data(_ROOT, _TEXT)
@@ -122,7 +150,10 @@ class _Site:
         return _data(msgspec.json.encode(found), _JSON)
 
     def _backlog(self, request: web.BaseRequest) -> web.Response:
-        subscription = self._engine.state.subscription(request.query.get("subscription", ""))
+        name = request.query.get("subscription", "")
+        if self._guard:
+            self._guard.admit(name)
+        subscription = self._engine.state.subscription(name)
         found = status.peeked(self._engine, subscription, status.PEEK_MESSAGES_MAX)
         return _data(msgspec.json.encode(found), _JSON)
 

@@ -20,7 +20,7 @@ class Api:
         self._answer, self._error = answer, error
         self.method, self.request = "", b""
 
-    async def call(self, method: str, request: bytes) -> bytes:
+    async def call(self, method: str, request: bytes, _authorization: str) -> bytes:
         self.method, self.request = method, request
         if self._error:
             raise self._error
