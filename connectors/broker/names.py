@@ -13,7 +13,6 @@ DELETED_TOPIC = "_deleted-topic_"
 
 _PROJECT = re.compile(r"[^/\s\x00-\x1f\x7f]{1,255}")  # the service's own rule is narrower
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
-_QUOTED_MAX = 600
 _RULE = (
     "must be projects/{{project}}/{kind}/{{id}}, where the id starts with a letter, has 3 to 255"
     " letters, digits or -_.~+%, and does not start with goog"
@@ -40,7 +39,7 @@ def check_resource(field: str, name: str, kind: str) -> None:
         or not _ID.fullmatch(parts[3])
         or parts[3].startswith("goog")
     ):
-        raise InvalidArgument(field, _shown(name), _RULE.format(kind=kind))
+        raise InvalidArgument(field, repr(name), _RULE.format(kind=kind))
 
 
 def check_project(field: str, name: str) -> None:
@@ -51,9 +50,4 @@ def check_project(field: str, name: str) -> None:
     """
     prefix, _, project = name.partition("/")
     if prefix != "projects" or not _PROJECT.fullmatch(project):
-        raise InvalidArgument(field, _shown(name), "must be projects/{project}")
-
-
-def _shown(name: str) -> str:
-    """Return a name as a refusal quotes it: whole, unless it can't be meant for one."""
-    return repr(name if len(name) <= _QUOTED_MAX else name[:_QUOTED_MAX] + "...")
+        raise InvalidArgument(field, repr(name), "must be projects/{project}")

@@ -16,7 +16,8 @@ def test_good_names_pass(name: str) -> None:
 @pytest.mark.parametrize("name", [
     "", "abc", "projects/p/topics/ab", "projects/p/topics/" + "a" * 256, "projects/p/topics/1abc",
     "projects/p/topics/goog-x", "projects/p/topics/a b c", "projects/p/topics/abc\n",
-    "projects//topics/abc", "projects/p/subscriptions/abc", "projects/p/topics/abc/d",
+    "projects//topics/abc", "projects/p q/topics/abc", "projects/p\n/topics/abc",
+    "projects/" + "p" * 256 + "/topics/abc", "projects/p/subscriptions/abc", "projects/p/topics/abc/d",
 ])  # fmt: skip
 def test_bad_names_are_refused(name: str) -> None:
     """The sentence names the field, the value and the rule."""
@@ -24,7 +25,9 @@ def test_bad_names_are_refused(name: str) -> None:
         check_resource("name", name, "topics")
 
 
-@pytest.mark.parametrize("name", ["", "p", "projects/", "projects/p/topics"])
+@pytest.mark.parametrize(
+    "name", ["", "p", "projects/", "projects/p/topics", "projects/p ", "projects/" + "p" * 256]
+)
 def test_bad_projects_are_refused(name: str) -> None:
     """A list is of one project."""
     with pytest.raises(InvalidArgument, match="project"):

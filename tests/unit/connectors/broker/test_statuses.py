@@ -1,5 +1,8 @@
 """What a client is told when a call fails."""
 
+from base64 import b64encode
+from urllib.parse import quote
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -41,3 +44,20 @@ def test_details_are_readable_by_googles_clients() -> None:
     assert (key, status.code, status.message) == ("grpc-status-details-bin", 3, str(error))
     assert (info.reason, info.domain) == ("EXACTLY_ONCE_ACKID_FAILURE", "pubsub.googleapis.com")
     assert dict(info.metadata) == {"x": "PERMANENT_FAILURE"}
+
+
+@pytest.mark.parametrize("value", ["x" * 100_000, "鍵" * 100_000])
+def test_text_and_details_fit_into_what_clients_receive(value: str) -> None:
+    """However long the value, and however many facts there are."""
+    error = errors.InvalidArgument("labels", value, "must be short")
+    error.info = errors.ErrorInfo("REASON", {f"{number:060}": "VALUE" for number in range(1_000)})
+    code, text = status_of(error)
+    ((_, details),) = details_of(error)
+    assert text.startswith(f"Invalid labels ({value[:100]}")
+    assert len(quote(text)) + len(b64encode(details)) < 8_000
+    status = status_pb2.Status.FromString(details)
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert (status.code, status.message) == (code.value[0], text)
+    assert 20 < len(info.metadata) < 1_000
+    assert set(info.metadata.items()) <= set(error.info.metadata.items())
