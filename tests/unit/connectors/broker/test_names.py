@@ -17,7 +17,8 @@ def test_good_names_pass(name: str) -> None:
     "", "abc", "projects/p/topics/ab", "projects/p/topics/" + "a" * 256, "projects/p/topics/1abc",
     "projects/p/topics/goog-x", "projects/p/topics/a b c", "projects/p/topics/abc\n",
     "projects//topics/abc", "projects/p q/topics/abc", "projects/p\n/topics/abc",
-    "projects/" + "p" * 256 + "/topics/abc", "projects/p/subscriptions/abc", "projects/p/topics/abc/d",
+    "projects/" + "p" * 256 + "/topics/abc",
+    "projects/p/subscriptions/abc", "projects/p/topics/abc/d",
 ])  # fmt: skip
 def test_bad_names_are_refused(name: str) -> None:
     """The sentence names the field, the value and the rule."""
