@@ -137,6 +137,8 @@ class Model:
         """Take durable acks."""
         for position in positions:
             self.records[position].phase = "acked"
+        left = {self.key(p) for p in self.having("waiting", *OUT)}
+        self.backoffs = {key: until_s for key, until_s in self.backoffs.items() if key in left}
 
     def unsettled(self, positions: list[int]) -> None:
         """Take back acks that could not be made durable."""

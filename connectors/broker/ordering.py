@@ -175,9 +175,7 @@ class Ordering:
             if queue is None or queue.entry != entry:
                 continue  # of a queue that was emptied since
             queue.entry = _IN_NO_HEAP
-            if queue.available and queue.ranges[0][0] != entry:
-                self._offer(key)
-            elif queue.available:
+            if queue.available:
                 self._peeked.append(key)
                 ranges = iter(queue.ranges)
                 heapq.heappush(merging, (*next(ranges), key, ranges))

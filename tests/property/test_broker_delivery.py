@@ -9,7 +9,9 @@ from connectors.broker.backlog import Backlog
 from connectors.broker.retry import Redelivery
 from tests.broker_model import OUT, Model, Record
 
-CHOICES = st.lists(st.tuples(st.integers(0, 15), st.sampled_from([0, 0, 0, 1, 60])), max_size=8)
+CHOICES = st.lists(
+    st.tuples(st.integers(0, 9), st.sampled_from([0] * 8 + [1, 60])), min_size=1, max_size=8
+)
 """Messages to ack, nack or extend: which of those that are out, and how far from it and its lease.
 """
 POLICIES = st.sampled_from(
@@ -21,7 +23,11 @@ SIZE_BYTES = 7
 class DeliveryMachine(RuleBasedStateMachine):
     """Any interleaving of publish, pull, ack, commit, failure, time, forwarding and crash."""
 
-    @initialize(ordered=st.booleans(), exactly_once=st.booleans(), redelivery=POLICIES)
+    @initialize(
+        ordered=st.sampled_from([True, True, False]),
+        exactly_once=st.booleans(),
+        redelivery=POLICIES,
+    )
     def start(self, ordered: bool, exactly_once: bool, redelivery: Redelivery) -> None:
         self.now_s, self.generation = 100.0, 0
         self.backlog = Backlog(0, ordered=ordered)
@@ -116,7 +122,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         given = set(zip(positions, generations, strict=True))
         return [p for p, generation in leased.items() if (p, generation) in given]
 
-    @rule(seconds=st.sampled_from([0.05, 0.6, 1.1, 2.9, 10.1, 100.0]))
+    @rule(seconds=st.sampled_from([0.05, 0.6, 1.1, 1.1, 2.9, 10.1]))
     def pass_time(self, seconds: float) -> None:
         self.now_s += seconds
         lost = self.backlog.expire(self.now_s, self.model.redelivery)
@@ -133,9 +139,11 @@ class DeliveryMachine(RuleBasedStateMachine):
             self.backlog.revive(positions, self.now_s, self.model.redelivery)
             self.model.wait(positions.tolist(), self.now_s)
 
-    @rule(durable=st.integers(0, 3))
-    def crash(self, durable: int) -> None:
+    @rule(durable=st.integers(0, 3), chance=st.integers(0, 4))
+    def crash(self, durable: int, chance: int) -> None:
         """Acks on their way become durable or not, the earlier ones first."""
+        if chance:
+            return  # most of the time, so that something is there to be lost
         for positions in self.commits[:durable]:
             self.backlog.ack(np.array(positions, np.int64))
             self.model.acked(positions)
@@ -166,6 +174,6 @@ class DeliveryMachine(RuleBasedStateMachine):
 
 
 DeliveryMachine.TestCase.settings = settings(
-    max_examples=300, stateful_step_count=60, deadline=None
+    max_examples=200, stateful_step_count=60, deadline=None
 )
 TestDelivery = DeliveryMachine.TestCase
