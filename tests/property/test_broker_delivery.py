@@ -23,16 +23,17 @@ SIZE_BYTES = 7
 class DeliveryMachine(RuleBasedStateMachine):
     """Any interleaving of publish, pull, ack, commit, failure, time, forwarding and crash."""
 
-    @initialize(
-        ordered=st.sampled_from([True, True, False]),
-        exactly_once=st.booleans(),
-        redelivery=POLICIES,
-    )
-    def start(self, ordered: bool, exactly_once: bool, redelivery: Redelivery) -> None:
+    ordered = exactly_once = False
+
+    @initialize(redelivery=POLICIES, keep=st.integers(0, 12))
+    def start(self, redelivery: Redelivery, keep: int) -> None:
         self.now_s, self.generation = 100.0, 0
-        self.backlog = Backlog(0, ordered=ordered)
-        self.model = Model(ordered, exactly_once, redelivery)
+        self.backlog = Backlog(0, ordered=self.ordered)
+        self.model = Model(self.ordered, self.exactly_once, redelivery)
         self.commits: list[list[int]] = []
+        for key in (1, 2, 0, 1):
+            self.publish(3, key)
+        self.pull(12, keep, 1)
 
     @rule(count=st.integers(1, 5), key=st.integers(0, 2))
     def publish(self, count: int, key: int) -> None:
@@ -40,7 +41,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.backlog.extend_to(end + count, key)
         self.model.publish(end, count, key)
 
-    @rule(count=st.integers(1, 12), keep=st.integers(1, 12), owner=st.integers(0, 2))
+    @rule(count=st.integers(1, 20), keep=st.integers(1, 20), owner=st.integers(0, 2))
     def pull(self, count: int, keep: int, owner: int) -> None:
         positions = self.backlog.peek(count)
         assert positions.tolist() == self.model.deliverable(self.now_s)[:count]
@@ -76,7 +77,17 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @rule(choices=CHOICES)
     def ack(self, choices: list[tuple[int, int]]) -> None:
-        positions, generations = self.chosen(choices)
+        self.ack_these(*self.chosen(choices))
+
+    @rule(order=st.permutations(range(6)))
+    def ack_one_by_one(self, order: list[int]) -> None:
+        """What is leased, in any order."""
+        leased = self.model.having("leased")
+        for position in [leased[n] for n in order if n < len(leased)]:
+            self.ack_these([position], [self.model.records[position].generation])
+
+    def ack_these(self, positions: list[int], generations: list[int]) -> None:
+        """Ack in one request."""
         where = np.array(positions, np.int64)
         if self.model.exactly_once:
             held = [self.model.held(*each) for each in zip(positions, generations, strict=True)]
@@ -173,7 +184,28 @@ class DeliveryMachine(RuleBasedStateMachine):
         assert self.backlog.expiry_s <= self.model.next_s(self.now_s)
 
 
-DeliveryMachine.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=60, deadline=None
-)
+class OrderedMachine(DeliveryMachine):
+    """With ordering keys."""
+
+    ordered = True
+
+
+class ExactlyOnceMachine(DeliveryMachine):
+    """With acks that are refused."""
+
+    exactly_once = True
+
+
+class OrderedExactlyOnceMachine(DeliveryMachine):
+    """With both."""
+
+    ordered = exactly_once = True
+
+
+for machine in (DeliveryMachine, OrderedMachine, ExactlyOnceMachine, OrderedExactlyOnceMachine):
+    machine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+
 TestDelivery = DeliveryMachine.TestCase
+TestOrdered = OrderedMachine.TestCase
+TestExactlyOnce = ExactlyOnceMachine.TestCase
+TestOrderedExactlyOnce = OrderedExactlyOnceMachine.TestCase
