@@ -13,16 +13,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
 
 from connectors.broker import limits
-from connectors.broker.errors import Exhausted
+from connectors.broker.errors import Exhausted, Refusal
 from connectors.broker.events import Event, Moved, Place, Published
 from connectors.broker.frame import Entry
-from connectors.broker.log import Log
 from connectors.broker.state import State
+from connectors.broker.store import Store
 
 __all__ = ["Commits"]
 
@@ -42,18 +43,23 @@ class Commits:
         applied: called with each event that the state has taken.
     """
 
-    def __init__(self, log: Log, state: State, applied: Callable[[Event], None]) -> None:
+    def __init__(self, log: Store, state: State, applied: Callable[[Event], None]) -> None:
         self._log, self._state, self._applied = log, state, applied
         self._loop = asyncio.get_running_loop()
         self._writer = ThreadPoolExecutor(1, "broker-log")
         self._pending: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
+        self._syncing: asyncio.Task[None] | None = None
         self._crowded = False
 
     async def close(self) -> None:
         """Finish what has been begun."""
         if self._committing:
             await self._committing
+        if self._syncing:
+            self._syncing.cancel()
+        with suppress(Refusal):  # a failed log was told to those whose events it did not take
+            await self._loop.run_in_executor(self._writer, self._log.sync)
         self._writer.shutdown()
 
     async def commit(self, event: Event, payload: bytes | memoryview = b"") -> bool:
@@ -119,8 +125,23 @@ class Commits:
                 except Exception as error:  # noqa: BLE001 - those who wait must hear of it
                     _fail(group, error)
                 self._log.release(self._state.reclaim())
+                self._sync_soon()
         finally:
             self._committing = None
+
+    def _sync_soon(self) -> None:
+        """Have the log synced within the interval, where that is not done with each write."""
+        if self._syncing is None and not self._log.synced:
+            self._syncing = self._loop.create_task(self._sync_later())
+
+    async def _sync_later(self) -> None:
+        await asyncio.sleep(limits.SYNC_INTERVAL_S)
+        with suppress(Refusal):  # the next write is refused with the reason
+            await self._loop.run_in_executor(self._writer, self._log.sync)
+            self._log.release([])
+        self._syncing = None
+        if self._log.failure is None:
+            self._sync_soon()
 
     def _next_group(self) -> list[_Waiting]:
         """Take what waits, up to the next event that is to be made; make the first if need be."""
@@ -153,7 +174,7 @@ class Commits:
         checkpoint = self._state.checkpoint()
         try:
             await self._loop.run_in_executor(self._writer, self._log.rotate, checkpoint)
-        except Exhausted:
+        except Refusal:
             return  # the old segment serves on, and what needs less room may yet be written
         self._state.sweep()
         self._log.release(self._state.reclaim())
@@ -174,8 +195,10 @@ class Commits:
         if isinstance(event, (Published, Moved)):
             event = msgspec.structs.replace(event, place=place)
         applied = self._state.apply(event)
-        if applied and isinstance(event, (Published, Moved)):
+        if isinstance(event, (Published, Moved)):
             self._log.keep(place)
+            if not applied:
+                self._log.release([place])
         self._applied(event)
         return applied
 

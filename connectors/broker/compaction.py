@@ -16,9 +16,9 @@ from connectors.broker import limits, rows
 from connectors.broker.commits import Commits
 from connectors.broker.events import Block, Moved, Swept
 from connectors.broker.frame import Entry
-from connectors.broker.log import Log
 from connectors.broker.resources import Topic
 from connectors.broker.state import State
+from connectors.broker.store import Store
 
 __all__ = ["Compaction"]
 
@@ -26,7 +26,7 @@ __all__ = ["Compaction"]
 class Compaction:
     """Finds segments of which little is needed, and empties them."""
 
-    def __init__(self, state: State, log: Log, commits: Commits) -> None:
+    def __init__(self, state: State, log: Store, commits: Commits) -> None:
         self._state, self._log, self._commits = state, log, commits
 
     async def run(self) -> None:

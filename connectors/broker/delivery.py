@@ -18,11 +18,11 @@ from connectors.broker.commits import Commits
 from connectors.broker.counters import Counters
 from connectors.broker.errors import FailedPrecondition, NotFound, Refusal
 from connectors.broker.events import Acked
-from connectors.broker.log import Log
 from connectors.broker.owners import Owners
 from connectors.broker.reading import fitting
 from connectors.broker.retry import Redelivery
 from connectors.broker.state import State, Subscription
+from connectors.broker.store import Store
 
 __all__ = ["Acks", "Deliveries", "Delivery", "Want"]
 
@@ -77,7 +77,7 @@ class Deliveries:
     def __init__(
         self,
         state: State,
-        log: Log,
+        log: Store,
         commits: Commits,
         bells: Bells,
         *,

@@ -37,11 +37,13 @@ from connectors.broker.filtering import Filters
 from connectors.broker.forwarding import Forwarding
 from connectors.broker.frame import Entry
 from connectors.broker.lifecycle import Lifecycle
-from connectors.broker.log import Disk, Log
+from connectors.broker.log import Log
+from connectors.broker.memory import MemoryLog
 from connectors.broker.presenting import Presenting
 from connectors.broker.push.pushing import Pushing
 from connectors.broker.reading import fitting
 from connectors.broker.state import State, Subscription, Topic
+from connectors.broker.store import Disk, Durability, Store
 from connectors.broker.transforming import Transforming
 
 __all__ = ["Engine"]
@@ -52,15 +54,20 @@ _TICK_S_MAX = 60.0
 class Engine:
     """State and log of a data directory, recovered; use it on the running event loop only.
 
+    Args:
+        directory: of the log; not used where nothing is durable.
+        durability: what survives a kill, and what a power failure.
+
     Raises:
         CorruptLog: the log was damaged.
         DataDirInUse: another broker has it open.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, durability: Durability = Durability.ALWAYS) -> None:
         self.state = State()
         self.counters = Counters()
-        self._log = Log(directory)
+        in_memory = durability is Durability.MEMORY
+        self._log: Store = MemoryLog() if in_memory else Log(directory, durability)
         try:
             self._recover()
         except BaseException:

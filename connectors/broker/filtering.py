@@ -12,10 +12,10 @@ import pyarrow as pa
 from connectors.broker import filters, rows
 from connectors.broker.events import Published, Skipped, SubscriptionCreated
 from connectors.broker.frame import Entry
-from connectors.broker.log import Log
 from connectors.broker.need import Part
 from connectors.broker.resources import Subscription
 from connectors.broker.state import State
+from connectors.broker.store import Store
 
 __all__ = ["Filters", "compiled", "passing"]
 
@@ -23,7 +23,7 @@ compiled = lru_cache(1_024)(filters.compile)
 """The filter that a text means; a filter never changes."""
 
 
-def passing(log: Log, subscription: Subscription, wanted: Part) -> Part:
+def passing(log: Store, subscription: Subscription, wanted: Part) -> Part:
     """Return those of wanted positions that pass the subscription's filter.
 
     A seek brings back what was never asked through it, or counted as acked because of it.

@@ -23,9 +23,9 @@ from connectors.broker.delivery import Deliveries
 from connectors.broker.errors import Refusal
 from connectors.broker.events import Acked
 from connectors.broker.frame import Entry
-from connectors.broker.log import Log
 from connectors.broker.reading import fitting
 from connectors.broker.state import State, Subscription, Topic
+from connectors.broker.store import Store
 
 __all__ = ["Forwarding", "forwarded"]
 
@@ -50,7 +50,12 @@ class Forwarding:
     """
 
     def __init__(
-        self, state: State, log: Log, deliveries: Deliveries, counters: Counters, publish: _Publish
+        self,
+        state: State,
+        log: Store,
+        deliveries: Deliveries,
+        counters: Counters,
+        publish: _Publish,
     ) -> None:
         self._state, self._log = state, log
         self._deliveries, self._counters, self._publish = deliveries, counters, publish

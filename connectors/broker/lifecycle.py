@@ -24,10 +24,10 @@ from connectors.broker.events import (
 )
 from connectors.broker.filtering import passing
 from connectors.broker.frame import Entry
-from connectors.broker.log import Log
 from connectors.broker.need import Part, packed
 from connectors.broker.settings import SnapshotSettings
 from connectors.broker.state import Snapshot, State, Subscription
+from connectors.broker.store import Store
 
 __all__ = ["Lifecycle"]
 
@@ -38,7 +38,7 @@ _WEEK_US = limits.SNAPSHOT_S_MAX * 1_000_000
 class Lifecycle:
     """What happens to subscriptions and snapshots; use it on the event loop only."""
 
-    def __init__(self, state: State, log: Log, commits: Commits, bells: Bells) -> None:
+    def __init__(self, state: State, log: Store, commits: Commits, bells: Bells) -> None:
         self._state, self._log, self._commits, self._bells = state, log, commits, bells
         self._used: set[int] = set()
         self._sooner = asyncio.Event()

@@ -62,6 +62,7 @@ __all__ = [
     "SNAPSHOTS_MAX",
     "SNAPSHOT_S_MAX",
     "SNAPSHOT_S_MIN",
+    "SYNC_INTERVAL_S",
     "TRANSFORMS_MAX",
     "UDF_BYTES_MAX",
     "UDF_CODE_BYTES_MAX",
@@ -188,6 +189,8 @@ SEGMENT_BYTES_MIN = 1 << 20
 """Bytes below which even a full disk doesn't make the log begin a new segment (ours)."""
 SEGMENT_LIVE_SHARE_MIN = 0.25
 """Share of a segment below which what is needed of it is moved, to free the rest (ours)."""
+SYNC_INTERVAL_S = 0.1
+"""Seconds between syncs with ``--durability=interval`` (ours)."""
 MOVE_BYTES_MAX = 4 << 20
 """Bytes that are moved at once, which publishes wait for (ours)."""
 DISK_RESERVE_BYTES = 16 << 20

@@ -7,6 +7,8 @@ deleted, wherever it stands: its acks are in the next checkpoint.
 
 Guarantees:
 - ``write`` returns after the disk has everything; if it raises, nothing of it will ever be seen.
+  With ``Durability.INTERVAL`` it returns when the system has everything, and ``sync`` is when the
+  disk has: until then no segment is deleted because of it.
 - A torn end is cut off on opening. A frame that was durable once and is not whole any more is an
   error, never skipped.
 - One process at a time: a second one is refused by a lock that dies with its holder.
@@ -21,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import pyarrow as pa
 
@@ -29,33 +31,30 @@ from connectors.broker import frame, limits
 from connectors.broker.counters import LogCounts
 from connectors.broker.errors import CorruptLog, DataDirInUse, Exhausted, Unavailable
 from connectors.broker.events import Checkpoint, Event, Place
+from connectors.broker.store import Disk, Durability
 
-__all__ = ["Disk", "Log", "lock_directory", "sync_directory"]
-
-
-class Disk(NamedTuple):
-    """What a log takes and leaves of its disk."""
-
-    segments: int
-    log_bytes: int
-    free_bytes: int
-    counts: LogCounts
-
+__all__ = ["Log", "lock_directory", "sync_directory"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Log:
-    """The log in a directory; ``write`` and ``rotate`` may run in one other thread.
+    """The log in a directory; ``write``, ``rotate`` and ``sync`` may run in one other thread.
+
+    Args:
+        directory: of the segments; made if it is missing.
+        durability: whether each write is synced.
 
     Raises:
         DataDirInUse: another process has it open.
         OSError: the directory can't be made or written.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, durability: Durability = Durability.ALWAYS) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
+        self._syncs_always = durability is Durability.ALWAYS
+        self._synced_bytes = 0
         self._lock = lock_directory(directory)
         self._segments: list[int] = []
         self._file = -1
@@ -101,7 +100,7 @@ class Log:
         written: list[list[Place]] = []
         end = self.size_bytes
         for bundle in bundles:
-            parts, places = frame.encode(bundle, self.size_bytes)
+            parts, places = frame.encode(bundle, self._synced_bytes)
             written.append(
                 [Place(self._segments[-1], end + p.offset, p.size_bytes) for p in places]
             )
@@ -115,11 +114,38 @@ class Log:
 
         Raises:
             Exhausted: it can't be written, most likely for want of room; the old one stays in use.
+            Unavailable: the log has failed.
         """
+        self.sync()
         try:
             self._begin(checkpoint)
         except OSError as error:
             raise Exhausted(_full_text(self._directory)) from error
+
+    def sync(self) -> None:
+        """Make durable what was written.
+
+        Raises:
+            Unavailable: the log has failed.
+        """
+        if self._broken:
+            raise self._broken
+        if self.synced:
+            return
+        began_s, size_bytes = time.perf_counter(), self.size_bytes
+        try:
+            _sync_content(self._file)
+        except OSError as error:
+            # What a failed sync has left on the disk is unknown, and a second one may lie.
+            self._fail(error)
+        self._synced_bytes = size_bytes
+        self.counts.syncs += 1
+        self.counts.sync_s += time.perf_counter() - began_s
+
+    @property
+    def synced(self) -> bool:
+        """Whether everything that was written is on the disk."""
+        return self._synced_bytes == self.size_bytes
 
     def payload(self, place: Place) -> pa.Buffer:
         """Return the payload of a frame, in place."""
@@ -135,6 +161,8 @@ class Log:
     def release(self, places: Iterable[Place]) -> None:
         """Count rows that are not needed any more, and delete segments that hold no others."""
         self._live -= Counter(place.segment for place in places)
+        if not self.synced:
+            return  # what frees them might be lost, and they with it
         for number in self._segments[:-1]:
             if number not in self._live:
                 self._remove(number)
@@ -203,7 +231,7 @@ class Log:
         self._file = os.open(self._path(self._segments[-1]), os.O_RDWR | os.O_CLOEXEC)
         os.ftruncate(self._file, end)
         os.fsync(self._file)
-        self.size_bytes = end
+        self.size_bytes = self._synced_bytes = end
 
     def _begin(self, checkpoint: Checkpoint) -> None:
         number = self._segments[-1] + 1 if self._segments else 1
@@ -221,6 +249,7 @@ class Log:
         if self._file >= 0:
             os.close(self._file)
         self._file, self.size_bytes = file, len(data)
+        self._synced_bytes = len(data)
         self._segments.append(number)
 
     def _append(self, data: bytes) -> None:
@@ -228,16 +257,10 @@ class Log:
             _write_all(self._file, data, self.size_bytes)
         except OSError as error:
             self._roll_back(error)
-        began_s = time.perf_counter()
-        try:
-            _sync_content(self._file)
-        except OSError as error:
-            # What a failed sync has left on the disk is unknown, and a second one may lie.
-            self._fail(error)
-        self.counts.syncs += 1
-        self.counts.sync_s += time.perf_counter() - began_s
         self.counts.written_bytes += len(data)
         self.size_bytes += len(data)
+        if self._syncs_always:
+            self.sync()
 
     def _roll_back(self, cause: OSError) -> NoReturn:
         try:

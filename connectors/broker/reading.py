@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from connectors.broker import rows
 from connectors.broker.backlog import Positions
-from connectors.broker.log import Log
 from connectors.broker.state import Topic
+from connectors.broker.store import Store
 
 __all__ = ["fitting"]
 
 
 def fitting(
-    log: Log, topic: Topic, positions: Positions, size_bytes_max: int
+    log: Store, topic: Topic, positions: Positions, size_bytes_max: int
 ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
     """Return the rows of the first positions that fit, at least one, and their sizes."""
     parts: list[pa.RecordBatch] = []
@@ -37,7 +37,7 @@ def fitting(
     return rows.join(parts), np.concatenate(sizes)
 
 
-def _parts(log: Log, topic: Topic, positions: Positions) -> Iterator[pa.RecordBatch]:
+def _parts(log: Store, topic: Topic, positions: Positions) -> Iterator[pa.RecordBatch]:
     """Yield the rows of ascending positions, block by block, read in place."""
     at = 0
     while at < positions.size:
