@@ -32,7 +32,7 @@ class LakeTable(Group):
         kinds.DURATION,
         "How often complete files are added to the table, on a runner without end. Each time is a "
         "version of it.",
-        default="10s",
+        default="1m",
         group="Lake",
     )
     add_columns: bool = param(

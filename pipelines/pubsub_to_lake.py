@@ -19,7 +19,7 @@ each commit to it is made once. This needs pip install 'headrace[delta]' or 'hea
     python -m pipelines.pubsub_to_lake --runner=local --state_dir=./state \
         --subscription=projects/demo/subscriptions/flights --schema=pipelines/demo/flights.json \
         --event_time=departure --dedup_by=event_id --dead_letter=./dead_letters \
-        --output=./lake --table_format=delta --partition_by='date(departure)' --commit_every=1m
+        --output=./lake --table_format=delta --partition_by='date(departure)' --commit_every=10s
 """
 
 from __future__ import annotations

@@ -34,7 +34,10 @@ def _left(before: set[threading.Thread]) -> list[threading.Thread]:
     return [
         thread
         for thread in threading.enumerate()
-        if thread not in before and not _is_idle_worker(thread) and not _asks_for_a_bucket(thread)
+        if thread not in before
+        and not _is_idle_worker(thread)
+        and not _asks_for_a_bucket(thread)
+        and not _reads_manifests(thread)
     ]
 
 
@@ -46,6 +49,13 @@ def _is_idle_worker(thread: threading.Thread) -> bool:
 def _asks_for_a_bucket(thread: threading.Thread) -> bool:
     """Whether Google's client asks where a bucket is, for two minutes if its server is gone."""
     return "_bucket_metadata_cache" in str(getattr(thread, "_target", ""))
+
+
+def _reads_manifests(thread: threading.Thread) -> bool:
+    """Whether pyiceberg keeps the thread in its pool, whose end Python awaits before its own."""
+    module = sys.modules.get("pyiceberg.utils.concurrent")
+    pool = module and module.ExecutorFactory._instance
+    return pool is not None and thread in pool._threads
 
 
 def _described(thread: threading.Thread) -> str:

@@ -26,6 +26,7 @@ from pyiceberg.io.pyarrow import (
 from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.manifest import DataFileContent, FileFormat
 from pyiceberg.table import Table as PyIcebergTable
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import (
     DayTransform,
@@ -83,6 +84,7 @@ class IcebergTable:
         self._place = f"{spec.name} ({spec.root})"
         self._catalog: Catalog | None = None
         self._table: PyIcebergTable | None = None
+        self._told: list[dict[str, str]] = []
 
     def refresh(self) -> bool:
         """Read the newest version; tell whether there is a table."""
@@ -91,10 +93,12 @@ class IcebergTable:
                 self._table = self._opened.load_table(self._spec.name)
             except (NoSuchTableError, NoSuchNamespaceError):
                 self._table = None
-        if self._table is not None:
-            # With retries of its own, two that have both looked would both commit.
-            self._table.metadata.properties["commit.retry.num-retries"] = "0"
-        return self._table is not None
+        if self._table is None:
+            return False
+        recent: list[Snapshot] = self._table.metadata.snapshots[-_HISTORY_MAX:]
+        self._told = [each.summary.additional_properties for each in recent if each.summary]
+        self._table.metadata = _light(self._table.metadata)
+        return True
 
     def schema(self) -> pa.Schema:
         """Return the columns, with the numbers by which Iceberg knows them."""
@@ -153,7 +157,7 @@ class IcebergTable:
     def version(self, app: str) -> int:
         """Return the number of the last commit of an app; 0 if there is none."""
         noted = int(self._found.properties.get(_property(app), "0"))
-        recent = [int(told[VERSION]) for told in self._summaries() if told.get(APP) == app]
+        recent = [int(told[VERSION]) for told in self._told if told.get(APP) == app]
         return max([noted, *recent])
 
     def append(self, app: str, version: int, files: Sequence[DataFile], digest: str) -> None:
@@ -203,14 +207,10 @@ class IcebergTable:
 
     def recorded(self, app: str, version: int) -> str | None:
         """Return the digest of a commit's files, if a recent snapshot tells it."""
-        for told in self._summaries():
+        for told in self._told:
             if told.get(APP) == app and told.get(VERSION) == str(version):
                 return told.get(FILES)
         return None
-
-    def _summaries(self) -> list[dict[str, str]]:
-        snapshots: list[Snapshot] = self._found.metadata.snapshots[-_HISTORY_MAX:]
-        return [found.summary.additional_properties for found in snapshots if found.summary]
 
     def new_files(self) -> list[str]:
         """Return the files of this machine that the last commit has written."""
@@ -246,6 +246,21 @@ class IcebergTable:
 
     def _explained(self) -> Any:
         return explained(self._place, (RESTError, SQLAlchemyError, ValueError), _CONFLICTS)
+
+
+def _light(metadata: TableMetadata) -> TableMetadata:
+    """Return the metadata that a transaction needs: that of the newest snapshots, not of all.
+
+    ``pyiceberg`` copies it whole some fifteen times for a commit. What is sent to the catalog is
+    the difference, which the catalog adds to all that it has.
+    """
+    heads = {ref.snapshot_id for ref in metadata.refs.values()} | {metadata.current_snapshot_id}
+    kept = [each for each in metadata.snapshots if each.snapshot_id in heads]
+    # With retries of its own, two that have both looked would both commit.
+    properties = metadata.properties | {"commit.retry.num-retries": "0"}
+    return metadata.model_copy(
+        update={"snapshots": kept, "snapshot_log": [], "metadata_log": [], "properties": properties}
+    )
 
 
 def _property(app: str) -> str:

@@ -28,12 +28,13 @@ class TableOption:
             without it, when the first rows are written.
         add_columns: columns that the table lacks are added to it, nullable; else refused.
         commit_s: how often files that are complete are added to the table, on a runner without
-            end. Each commit makes a version of the table, which its readers have to read.
+            end. Each commit makes a version of the table, which readers and later commits have to
+            read until it is expired by the format's own tools.
     """
 
     schema: pa.Schema | None = None
     add_columns: bool = False
-    commit_s: float = 10.0
+    commit_s: float = 60.0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.testing.test_stream import TestStream
+from apache_beam.testing import test_stream
 from apache_beam.transforms.trigger import AccumulationMode, AfterCount, AfterWatermark
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
@@ -279,7 +279,7 @@ def found(kind: str, root: str) -> list[int]:
 def test_late_panes_are_commits_of_their_own(kind: str, root: str) -> None:
     """Rows behind the watermark are added, and nothing that was there comes again."""
     events = (
-        TestStream()
+        test_stream.TestStream()
         .add_elements([TimestampedValue(numbers(1, 2), 1)])
         .advance_watermark_to(100)
         .advance_processing_time(10)
