@@ -8,13 +8,16 @@ import signal
 import sys
 from pathlib import Path
 
+from connectors.broker import limits
 from connectors.broker.errors import BadCertificate, BadFile, CorruptLog, DataDirInUse
 from connectors.broker.http.listening import PortInUse, check_free
 from connectors.broker.reset import reset
 from connectors.broker.server import Addresses, Serving, Tls, serve
+from connectors.broker.store import Durability
 
 _PORT_MAX = 65_535
 _OFF = "off"
+_MEMORY = "memory"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -24,6 +27,8 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if bool(options.tls_cert) != bool(options.tls_key):
         parser.error("--tls-cert and --tls-key: give both or none")
+    if problem := _problem_of_durability(options):
+        parser.error(problem)
     _warn_of_strangers(options)
     try:
         asyncio.run(_serve(_serving(options)))
@@ -35,7 +40,14 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m connectors.broker", description=__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True, help="directory of the log")
+    parser.add_argument("--data-dir", type=Path, help="directory of the log")
+    parser.add_argument(
+        "--durability",
+        choices=[*(each.value for each in Durability), _MEMORY],
+        default=Durability.ALWAYS.value,
+        help="what is answered survives a power failure (always), a kill (interval: synced every"
+        f" {limits.SYNC_INTERVAL_S:.1f} s), or nothing (memory: no --data-dir) (always)",
+    )
     parser.add_argument("--port", type=_port, default=8085, help="of gRPC; 0 takes any free (8085)")
     parser.add_argument(
         "--http-port",
@@ -73,6 +85,15 @@ def _parser() -> argparse.ArgumentParser:
         help="remove the log of the data directory first, with all topics and messages",
     )
     return parser
+
+
+def _problem_of_durability(options: argparse.Namespace) -> str | None:
+    """Return why options don't go together, None if they do."""
+    if options.durability != _MEMORY:
+        return None if options.data_dir else "--data-dir is needed, unless --durability=memory"
+    if options.data_dir:
+        return "--data-dir: with --durability=memory nothing is written there; leave one out"
+    return "--reset: with --durability=memory there is nothing to remove" if options.reset else None
 
 
 def _warn_of_strangers(options: argparse.Namespace) -> None:
@@ -113,6 +134,7 @@ def _serving(options: argparse.Namespace) -> Serving:
         _reset if options.reset else None,
         options.auth,
         Tls(options.tls_cert, options.tls_key) if options.tls_cert else None,
+        Durability.ALWAYS if options.durability == _MEMORY else Durability(options.durability),
     )
 
 

@@ -55,19 +55,18 @@ class Engine:
     """State and log of a data directory, recovered; use it on the running event loop only.
 
     Args:
-        directory: of the log; not used where nothing is durable.
-        durability: what survives a kill, and what a power failure.
+        directory: of the log; None keeps everything in memory, and nothing survives.
+        durability: of the log on disk.
 
     Raises:
         CorruptLog: the log was damaged.
         DataDirInUse: another broker has it open.
     """
 
-    def __init__(self, directory: Path, durability: Durability = Durability.ALWAYS) -> None:
+    def __init__(self, directory: Path | None, durability: Durability = Durability.ALWAYS) -> None:
         self.state = State()
         self.counters = Counters()
-        in_memory = durability is Durability.MEMORY
-        self._log: Store = MemoryLog() if in_memory else Log(directory, durability)
+        self._log: Store = Log(directory, durability) if directory else MemoryLog()
         try:
             self._recover()
         except BaseException:

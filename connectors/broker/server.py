@@ -21,6 +21,7 @@ from connectors.broker.engine import Engine
 from connectors.broker.errors import BadCertificate
 from connectors.broker.http.listening import Doorman, PortInUse, bind, check_free, joined
 from connectors.broker.service import Router
+from connectors.broker.store import Durability
 
 if TYPE_CHECKING:
     from connectors.broker.access.authority import Authority
@@ -51,7 +52,7 @@ class Serving:
     """What is served, and where.
 
     Args:
-        directory: of the log; made if it is missing.
+        directory: of the log, made if it is missing; None keeps everything in memory.
         host: address to listen on.
         port: of gRPC; 0 takes any free one.
         http_port: 0 takes any free one, None serves no HTTP.
@@ -60,9 +61,10 @@ class Serving:
         reset: called with the directory when nothing is left that could fail before.
         auth: file that says who may do what (``access/authority.py``); None asks nobody.
         tls: certificate of both ports; None serves plain text.
+        durability: of the log on disk.
     """
 
-    directory: Path
+    directory: Path | None
     host: str = "127.0.0.1"
     port: int = 0
     http_port: int | None = None
@@ -71,6 +73,7 @@ class Serving:
     reset: Callable[[Path], None] | None = None
     auth: Path | None = None
     tls: Tls | None = None
+    durability: Durability = Durability.ALWAYS
 
 
 class Addresses(NamedTuple):
@@ -104,11 +107,11 @@ async def serve(serving: Serving, ready: Callable[[Addresses], None], stop: asyn
         check_free(serving.host, serving.port)
     sockets = [] if serving.http_port is None else bind(serving.host, serving.http_port)
     try:
-        if serving.reset:
+        if serving.reset and serving.directory:
             if plan:
                 await plan.rehearse()
             serving.reset(serving.directory)
-        engine = Engine(serving.directory)
+        engine = Engine(serving.directory, serving.durability)
         try:
             router = Router(engine, authority)
             if plan:
@@ -210,23 +213,31 @@ class Broker:
             os.environ["PUBSUB_EMULATOR_HOST"] = broker.address
 
     Args:
-        data_dir: directory of the log; made if it is missing.
+        data_dir: directory of the log, made if it is missing; None keeps everything in memory.
         port: to listen on; 0 takes any free one.
         host: address to listen on.
         http_port: of REST, metrics and the status page; 0 takes any free one, None serves none.
         config: file that declares topics, subscriptions and schemas.
+        durability: of the log on disk: ``always`` or ``interval``, see ``store.Durability``.
     """
 
     def __init__(
         self,
-        data_dir: str | Path,
+        data_dir: str | Path | None,
         port: int = 0,
         host: str = "127.0.0.1",
         http_port: int | None = None,
         config: str | Path | None = None,
+        *,
+        durability: str = "always",
     ) -> None:
         self._serving = Serving(
-            Path(data_dir), host, port, http_port, config=Path(config) if config else None
+            None if data_dir is None else Path(data_dir),
+            host,
+            port,
+            http_port,
+            config=Path(config) if config else None,
+            durability=Durability(durability),
         )
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self._started = threading.Event()

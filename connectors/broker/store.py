@@ -17,17 +17,15 @@ __all__ = ["Disk", "Durability", "Store"]
 
 
 class Durability(Enum):
-    """What survives.
+    """What survives of a log on disk.
 
     ALWAYS    all that was answered, a power failure included: it is synced before the answer
     INTERVAL  all that was answered, if the broker is killed; if the machine loses power, what was
-              answered in the last ``limits.SYNC_INTERVAL_S`` may be lost
-    MEMORY    nothing: there are no files
+              answered in the last ``limits.SYNC_INTERVAL_S`` or somewhat more may be lost
     """
 
     ALWAYS = "always"
     INTERVAL = "interval"
-    MEMORY = "memory"
 
 
 class Disk(NamedTuple):
