@@ -97,6 +97,8 @@ JOBS = [
     Job(pubsub_to_lake, {**LAKE, "window": "2h", "shards": "3", "partition_by": "hour(at)"}),
     Job(pubsub_to_lake, {**LAKE, "dedup_by": "id,n", "dedup_horizon": "1h"}),
     Job(pubsub_to_lake, {"dedup_by": "attribute:key", "output": "OUT"}),
+    Job(pubsub_to_lake, {**LAKE, "table_format": "delta", "partition_by": "date(at)"}),
+    Job(pubsub_to_lake, {**LAKE, "table_format": "iceberg", "commit_every": "100ms"}),
     Job(pubsub_to_storage, {**LAKE, "window": "1h", "format": "parquet", "shards": "2"}),
     Job(pubsub_to_storage, {"schema": "", "output": "OUT", "format": "parquet"}, rejected=0),
     Job(pubsub_aggregate, {**LAKE, "window": "session:20m", "measures": "n=count(),most=max(n)"}),
