@@ -207,3 +207,19 @@ def test_a_client_that_is_gone_gets_no_messages(broker: Broker, url: str) -> Non
     requests.post(url + T + ":publish", json={"messages": [{"data": "aGk="}]}, timeout=WAIT_S)
     pulled = requests.post(url + S + ":pull", json={"maxMessages": 5}, timeout=WAIT_S).json()
     assert len(pulled["receivedMessages"]) == 1
+
+
+def test_who_asks_before_sending_is_answered(broker: Broker, url: str) -> None:
+    """As curl does with a large body; without the answer it would wait for a second."""
+    create(url)
+    host, _, port = broker.http_address.removeprefix("http://").rpartition(":")
+    body = b'{"messages": [{"data": "aGk="}]}'
+    head = (
+        f"POST /v1/{T}:publish HTTP/1.1\r\nHost: {host}\r\nExpect: 100-continue\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), WAIT_S) as client:
+        client.sendall(head.encode())
+        assert client.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(body)
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n")

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs
 import msgspec
 from aiohttp import web
 
-from connectors.broker import limits
 from connectors.broker.engine import Engine
 from connectors.broker.errors import Refusal, Unauthenticated
 from connectors.broker.http import metrics, status
+from connectors.broker.http.bodies import Unreadable, read_body
 from connectors.broker.http.connections import Connections
 from connectors.broker.http.guard import trespass
 from connectors.broker.http.page import page
@@ -108,15 +108,12 @@ class _Site:
 
     async def _call(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         try:
-            body = await asyncio.wait_for(request.read(), limits.HTTP_BODY_S_MAX)
+            body = await read_body(request)
             query = _fields(request.query_string)
-        except asyncio.TimeoutError:
-            return _response(failure(408, "DEADLINE_EXCEEDED", "The request came too slowly."))
-        except web.HTTPRequestEntityTooLarge:
-            text = f"The body is larger than {limits.HTTP_BODY_BYTES_MAX} bytes, uncompressed."
-            return _response(failure(413, "INVALID_ARGUMENT", text))
-        except (web.RequestPayloadError, ValueError) as error:
-            return _response(failure(400, "INVALID_ARGUMENT", f"The request is broken: {error}."))
+        except Unreadable as error:
+            return _response(error.answer)
+        except ValueError as error:
+            return _response(failure(400, "INVALID_ARGUMENT", f"The query is broken: {error}."))
         verb = request.method
         if verb == "POST" and "X-HTTP-Method-Override" in request.headers:
             # For clients whose URL would grow too long: the body of such a POST is its query.
