@@ -194,8 +194,11 @@ class Lifecycle:
     async def _keep_house(self) -> None:
         while True:
             next_s = (housekeeping.due_us(self._state) - _now_us()) / 1_000_000
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._sooner.wait(), min(max(0.0, next_s), _HOUSEKEEPING_S))
+            sooner = asyncio.ensure_future(self._sooner.wait())
+            try:  # with wait_for, a cancellation at the moment of the event would be lost
+                await asyncio.wait([sooner], timeout=min(max(0.0, next_s), _HOUSEKEEPING_S))
+            finally:
+                sooner.cancel()
             self._sooner.clear()
             await self.housekeep()
 
