@@ -63,8 +63,8 @@ class Backlog(Ledger):
             at, window = at + window, window * 2
         if self._ordering is None:
             return np.concatenate(found) if found else np.empty(0, np.int64)
-        found += self._ordering.peek(count_max)
-        return np.sort(np.concatenate(found))[:count_max] if found else np.empty(0, np.int64)
+        found.append(self._ordering.peek(count_max))
+        return np.sort(np.concatenate(found))[:count_max]
 
     def take(
         self,
