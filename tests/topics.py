@@ -10,6 +10,7 @@ import pyarrow as pa
 from google.cloud import pubsub_v1
 
 from connectors import pubsub
+from tests.conftest import message_batch
 from transforms.batch import Batch
 from transforms.message import MESSAGE_SCHEMA
 
@@ -59,6 +60,13 @@ def publish_batch(name: str, rows: Batch) -> None:
     with pubsub.Publisher(topic(name)) as publisher:
         published = publisher.publish(rows)
     assert len(published.ok) == len(rows), published.dead
+
+
+def publish_payloads(name: str, payloads: Sequence[bytes]) -> Batch:
+    """Publish messages with these payloads; return them."""
+    rows = message_batch(payloads)
+    publish_batch(name, rows)
+    return rows
 
 
 def take(name: str) -> list[Sent]:

@@ -1,7 +1,6 @@
 """Archive and replay with their real command lines: what comes back is what was sent."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,9 @@ from connectors import storage
 from connectors.broker import Broker
 from pipelines import archive_replay, launch, pubsub_to_storage
 from tests.processes import start_pipeline, wait_until
-from tests.topics import Sent, create, publish, subscription, take, topic
+from tests.topics import Sent, publish, subscription, take, topic
 
-
-@pytest.fixture
-def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    """Run a broker with a topic that is archived and one to replay to."""
-    with Broker(data_dir=tmp_path / "broker") as running:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
-        create("events", "again", "again-a", "again-b")
-        yield running
+TOPICS = ("events", "again", "again-a", "again-b")
 
 
 def message(number: int) -> Sent:

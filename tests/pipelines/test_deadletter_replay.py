@@ -18,17 +18,10 @@ from pipelines import deadletter_replay, launch, pubsub_to_lake
 from tests.processes import start_pipeline, wait_until
 from tests.topics import Sent, create, publish, subscription, take, topic
 
+TOPICS = ("clicks", "dead", "again")
+
 GOOD = 40
 SCHEMA = [{"name": "n", "type": "INTEGER", "mode": "REQUIRED"}]
-
-
-@pytest.fixture
-def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    """Run a broker with topics for what comes in, what is dead, and what is replayed."""
-    with Broker(data_dir=tmp_path / "broker") as running:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
-        create("clicks", "dead", "again")
-        yield running
 
 
 @pytest.fixture(autouse=True)

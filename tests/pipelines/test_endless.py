@@ -6,7 +6,8 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,11 +25,13 @@ from pipelines.interrupt import Interrupted, Stopping
 from pipelines.params import param
 from runners.local.options import settings
 from runners.local.store import Store
-from tests.conftest import message_batch
 from tests.processes import start_pipeline, wait_until
+from tests.topics import publish_payloads
 from transforms.batch import Batch
 
-TOPIC = "projects/demo/topics/clicks"
+TOPICS = ("clicks",)
+publish = partial(publish_payloads, *TOPICS)
+
 SUBSCRIPTION = "projects/demo/subscriptions/clicks"
 SCHEMA = [
     {"name": "id", "type": "STRING", "mode": "REQUIRED"},
@@ -40,15 +43,6 @@ def click(number: int) -> bytes:
     """Return an event; sixty of them make an hour."""
     at = f"2026-01-01T{number // 60:02d}:{number % 60:02d}:00Z"
     return json.dumps({"id": f"e{number:04d}", "at": at}).encode()
-
-
-@pytest.fixture
-def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    with Broker(data_dir=tmp_path / "broker") as running:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
-        pubsub.create_topic(TOPIC)
-        pubsub.create_subscription(SUBSCRIPTION, TOPIC)
-        yield running
 
 
 @pytest.fixture
@@ -66,12 +60,6 @@ def argv(tmp_path: Path) -> list[str]:
         "--dedup_by=id",
         "--window=1h",
     ]
-
-
-def publish(payloads: Sequence[bytes]) -> None:
-    with pubsub.Publisher(TOPIC) as publisher:
-        published = publisher.publish(message_batch(payloads))
-    assert len(published.ok) == len(payloads)
 
 
 def run(argv: Sequence[str], *more: str) -> int:

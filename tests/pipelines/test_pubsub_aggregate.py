@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,9 @@ from connectors.broker import Broker
 from connectors.clients import bigquery_endpoint, open_bigquery
 from pipelines import launch, pubsub_aggregate
 from tests.processes import start_pipeline, wait_until
-from tests.topics import Sent, create, publish, subscription, take, topic
+from tests.topics import Sent, publish, subscription, take, topic
+
+TOPICS = ("events", "answers")
 
 SCHEMA = [
     {"name": "id", "type": "STRING", "mode": "REQUIRED"},
@@ -40,15 +41,6 @@ def event(number: int) -> Event:
 def sent(events: list[Event]) -> list[Sent]:
     """Return events as messages."""
     return [Sent(json.dumps(each).encode(), {"kind": "ab"[each["n"] % 2]}) for each in events]
-
-
-@pytest.fixture
-def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    """Run a broker with a topic of events and one of answers."""
-    with Broker(data_dir=tmp_path / "broker") as running:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
-        create("events", "answers")
-        yield running
 
 
 @pytest.fixture(params=["direct", "local"])

@@ -1,19 +1,21 @@
 """The main job with its real command line, against a real broker in this process."""
 
 import json
-from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
 import pytest
 
-from connectors import pubsub
 from connectors.broker import Broker
 from connectors.ledger import Ledger
 from pipelines import launch, pubsub_to_lake
-from tests.conftest import message_batch
 from tests.processes import free_port
+from tests.topics import publish_payloads
+
+TOPICS = ("clicks",)
+publish = partial(publish_payloads, *TOPICS)
 
 TOPIC = "projects/demo/topics/clicks"
 SUBSCRIPTION = "projects/demo/subscriptions/clicks"
@@ -31,15 +33,6 @@ def click(number: int, **more: Any) -> bytes:
 
 
 @pytest.fixture
-def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    with Broker(data_dir=tmp_path / "broker") as running:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
-        pubsub.create_topic(TOPIC)
-        pubsub.create_subscription(SUBSCRIPTION, TOPIC)
-        yield running
-
-
-@pytest.fixture
 def flags(tmp_path: Path) -> dict[str, str]:
     schema = tmp_path / "clicks.json"
     schema.write_text(json.dumps(SCHEMA))
@@ -52,12 +45,6 @@ def flags(tmp_path: Path) -> dict[str, str]:
         "dedup_by": "id",
         "window": "1h",
     }
-
-
-def publish(payloads: Sequence[bytes]) -> None:
-    with pubsub.Publisher(TOPIC) as publisher:
-        published = publisher.publish(message_batch(payloads))
-    assert len(published.ok) == len(payloads)
 
 
 def run(flags: dict[str, str], *more: str) -> int:

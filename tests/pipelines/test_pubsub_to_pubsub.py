@@ -3,7 +3,6 @@
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,9 @@ from pipelines import launch, pubsub_to_pubsub
 from tests.processes import start_pipeline, wait_until
 from tests.topics import Sent, create, publish, subscription, take, topic
 
+TOPICS = ("events", "out", "out-a", "out-b")
+
 ROUTE = "projects/demo/topics/out-{attribute:kind}"
-
-
-@pytest.fixture
-def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    """Run a broker with a topic to read from and three to write to."""
-    with Broker(data_dir=tmp_path / "broker") as running:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
-        create("events", "out", "out-a", "out-b")
-        yield running
 
 
 @pytest.fixture(params=["direct", "local"])

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
 import pytest
 
-from connectors import pubsub, storage
+from connectors import storage
 from connectors.broker import Broker
 from connectors.ledger import Ledger
 from connectors.objects import store_of
 from pipelines import launch, pubsub_to_storage
-from tests.conftest import message_batch
-from transforms.batch import Batch
+from tests.topics import publish_payloads
 
-TOPIC = "projects/demo/topics/clicks"
+TOPICS = ("clicks",)
+publish = partial(publish_payloads, *TOPICS)
+
 SUBSCRIPTION = "projects/demo/subscriptions/clicks"
 SCHEMA = [
     {"name": "id", "type": "STRING", "mode": "REQUIRED"},
     {"name": "at", "type": "TIMESTAMP", "mode": "REQUIRED"},
 ]
-
-
-@pytest.fixture
-def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    with Broker(data_dir=tmp_path / "broker") as running:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
-        pubsub.create_topic(TOPIC)
-        pubsub.create_subscription(SUBSCRIPTION, TOPIC)
-        yield running
 
 
 @pytest.fixture(params=["disk", "gs"])
@@ -54,13 +46,6 @@ def schema(tmp_path: Path) -> str:
 def click(number: int) -> bytes:
     at = f"2026-01-01T{number % 2:02d}:00:00Z"
     return json.dumps({"id": f"e{number}", "at": at}).encode()
-
-
-def publish(payloads: Sequence[bytes]) -> Batch:
-    messages = message_batch(payloads)
-    with pubsub.Publisher(TOPIC) as publisher:
-        assert len(publisher.publish(messages).ok) == len(payloads)
-    return messages
 
 
 def run(output: str, dead: Path, *more: str) -> int:
