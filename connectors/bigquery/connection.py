@@ -107,3 +107,5 @@ class Connection:
             self._incoming.put(error)
         else:
             self._incoming.put(TransientError(f"the server closed the connection to {self.stream}"))
+        finally:
+            self._outgoing.put(None)  # else gRPC's thread waits for requests for ever

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import grpc
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,7 @@ from connectors.bigquery.rows import Part, parts
 from connectors.bigquery.session import Session
 from connectors.table_name import TableName
 from tests.fake_bigquery import TABLE, FakeTable, HangupError, error
+from tests.processes import wait_until
 from transforms.errors import TransientError
 
 STREAM = TableName.parse(TABLE).default_stream
@@ -97,4 +100,21 @@ def test_closing_twice_is_well(connection: Connection) -> None:
     """Whoever cleans up need not know who did before."""
     connection.close()
     connection.close()
+    assert not connection.is_idle_and_open
+
+
+def test_call_that_has_ended_leaves_no_thread(table: FakeTable, connection: Connection) -> None:
+    """Also if nobody closes the connection: neither ours nor the one by which gRPC sends."""
+    sending = [thread for thread in threading.enumerate() if "(_run)" in thread.name]
+    assert sending
+
+    def hang_up(*_: object) -> None:
+        raise HangupError
+
+    table.before = hang_up
+    connection.send(part(1))
+    wait_until(lambda: not any(thread.is_alive() for thread in sending), 10)
+    wait_until(
+        lambda: "bigquery-answers" not in [thread.name for thread in threading.enumerate()], 10
+    )
     assert not connection.is_idle_and_open
