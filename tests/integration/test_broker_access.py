@@ -185,18 +185,18 @@ def test_what_one_may_do_can_be_asked(served: Served) -> None:
 
 
 def test_rest_and_pages_are_checked(served: Served) -> None:
-    """Health is for everybody; metrics and the status page are for those who are known."""
+    """Health is for everybody; metrics and what the page shows are for those who are known."""
     path = f"/v1/{TOPIC}"
     assert served.get(path).status_code == 401
     assert served.get(path, TOKENS["WRITER"]).status_code == 403
     assert served.get(path, TOKENS["ADMIN"]).json()["name"] == TOPIC
-    for page in ("/metrics", "/ui", "/ui/status"):
+    for page in ("/metrics", "/ui/status"):
         assert served.get(page).status_code == 401
         assert served.get(page, TOKENS["WRITER"]).status_code == 200
     backlog = f"/ui/backlog?subscription={SUBSCRIPTION}"
     assert served.get(backlog, TOKENS["WRITER"]).status_code == 403
     assert served.get(backlog, TOKENS["ADMIN"]).status_code == 200
-    for page in ("/", "/healthz", "/oauth2/v1/certs"):
+    for page in ("/", "/healthz", "/ui", "/oauth2/v1/certs"):
         assert served.get(page).status_code == 200
 
 

@@ -13,6 +13,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from connectors.broker import Broker
 from tests.browser import chromium
+from tests.processes import BrokerProcess, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -237,3 +238,37 @@ def test_only_our_own_page_is_served_with_a_policy(broker: Broker) -> None:
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+AUTH = """
+principals:
+  - {member: "user:admin@example.com", token_env: ADMIN}
+projects:
+  p:
+    - {role: roles/pubsub.admin, members: ["user:admin@example.com"]}
+"""
+
+
+def test_who_is_asking_is_asked(window: Any, tmp_path: Path) -> None:
+    """Where a broker asks for tokens, its page does so before it shows anything."""
+    (tmp_path / "auth.yaml").write_text(AUTH)
+    port = free_port()
+    flags = ["--auth", str(tmp_path / "auth.yaml"), "--http-port", str(port)]
+    (tmp_path / "topics.yaml").write_text(f"topics:\n- name: {T}\n")
+    flags += ["--config", str(tmp_path / "topics.yaml")]
+    token = "the-administrators-token"
+    with BrokerProcess(tmp_path / "data", *flags, environment={"ADMIN": token}):
+        window.get(f"http://127.0.0.1:{port}/ui")
+        for typed in ("wrong", token):
+            until(window, lambda: element(window, "#access").is_displayed())
+            assert rows(window, "topics") == []
+            element(window, "#access-token").clear()
+            element(window, "#access-token").send_keys(typed)
+            element(window, "#access-form button").click()
+        until(window, lambda: rows(window, "topics"))
+        assert not element(window, "#access").is_displayed()
+        element(window, "#topics tbody button").click()
+        element(window, "#publish-data").send_keys("x")
+        element(window, "#publish-form button[type=submit]").click()
+        until(window, lambda: element(window, "#publish-told").text == "Published with id 1.")
+    window.get_log("browser")

@@ -71,11 +71,11 @@ class _Site:
             "/": self._root,
             "/healthz": self._health,
             "/readyz": self._health,
+            "/ui": self._page,
+            "/ui/": self._page,
         }
         self._pages = {
             "/metrics": self._metrics,
-            "/ui": self._page,
-            "/ui/": self._page,
             "/ui/status": self._status,
             "/ui/backlog": self._backlog,
         }
