@@ -1,7 +1,8 @@
 """Checks data in Avro's JSON encoding.
 
 A value of a union is null or an object whose one key names the branch; bytes are a string of
-characters up to U+00FF. A field with a default may be absent, an unknown one may not be there.
+characters up to U+00FF. Every field must be there and no other: a default serves who reads data
+of an older schema, not who writes. Google's emulator has it so too.
 """
 
 from __future__ import annotations
@@ -81,8 +82,9 @@ def _record(record: Record, value: Any, path: str, depth: int) -> None:
     for field in record.fields:
         if field.name in value:
             _walk(field.type, value[field.name], f"{path}.{field.name}", depth)
-        elif not field.has_default:
-            raise Mismatch(f"{path}.{field.name} is missing, and has no default")
+        else:
+            hint = "; a default serves readers alone" if field.has_default else ""
+            raise Mismatch(f"{path}.{field.name} is missing{hint}")
 
 
 def _union(union: Union, value: Any, path: str, depth: int) -> None:

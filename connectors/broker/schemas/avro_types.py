@@ -78,7 +78,7 @@ class Union:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a record; one with a default may be absent from JSON."""
+    """A field of a record; its default is for data of schemas that lack it."""
 
     name: str
     type: Type

@@ -180,9 +180,10 @@ def test_json_encoding_is_that_of_avro(type_: Any, good: str, bad: str) -> None:
         definition.check(JSON, f'{{"x":{bad}}}'.encode())
 
 
-def test_a_field_with_a_default_may_be_absent_from_json() -> None:
-    """Its default stands for it."""
-    avro(one_field("int", default=0)).check(JSON, b"{}")
+def test_a_default_does_not_stand_for_a_field() -> None:
+    """It is for those who read data of a schema without the field."""
+    with pytest.raises(Mismatch, match=r"\$\.x is missing; a default serves readers"):
+        avro(one_field("int", default=0)).check(JSON, b"{}")
 
 
 @pytest.mark.parametrize(
