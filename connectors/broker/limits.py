@@ -62,6 +62,7 @@ __all__ = [
     "SNAPSHOTS_MAX",
     "SNAPSHOT_S_MAX",
     "SNAPSHOT_S_MIN",
+    "STREAMS_MAX",
     "SYNC_INTERVAL_S",
     "TRANSFORMS_MAX",
     "UDF_BYTES_MAX",
@@ -140,6 +141,8 @@ SCHEMA_BYTES_MAX = 300_000
 """Bytes of the definition of a schema (https://cloud.google.com/pubsub/docs/schemas: 300 KB)."""
 SCHEMA_REVISIONS_MAX = 20
 """Revisions that a schema has at a time (the same page)."""
+STREAMS_MAX = 2_000
+"""StreamingPulls that may be open at a time (ours): each takes about 50 kB."""
 TRANSFORMS_MAX = 5
 """Single message transforms of one topic or subscription (quotas, unverified)."""
 UDF_CODE_BYTES_MAX = 20_000

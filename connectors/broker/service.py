@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from connectors.broker import limits
 from connectors.broker.access.guard import Guard
 from connectors.broker.access.policies import Policies
 from connectors.broker.catalog import Catalog
 from connectors.broker.engine import Engine
-from connectors.broker.errors import Unsupported
+from connectors.broker.errors import Exhausted, Unsupported
 from connectors.broker.health import Health
 from connectors.broker.methods import Method, table
 from connectors.broker.reflection import Reflection
@@ -46,6 +47,7 @@ class Router(grpc.GenericRpcHandler):
         self._handlers[_STREAMING_PULL] = grpc.stream_stream_rpc_method_handler(
             self._streaming_pull
         )
+        self._streams = 0
         self._handlers |= Health(engine).handlers() | Reflection().handlers()
 
     def service(self, handler_call_details: Any) -> Any:
@@ -105,12 +107,20 @@ class Router(grpc.GenericRpcHandler):
         return str(dict(context.invocation_metadata() or ()).get("authorization", ""))
 
     async def _streaming_pull(self, _requests: Any, context: Any) -> None:
+        self._streams += 1
         try:
-            if self.guard:
-                self.guard.identify(self._authorization(context))
-            await Stream(self._engine, self._catalog, context, self._admit).run()
+            await self._stream(context)
         except Exception as error:  # noqa: BLE001 - all that is no refusal is our own fault
             await _abort(context, error)
+        finally:
+            self._streams -= 1
+
+    async def _stream(self, context: Any) -> None:
+        if self._streams > limits.STREAMS_MAX:
+            raise Exhausted(f"{limits.STREAMS_MAX} streams are open; no more are served.")
+        if self.guard:
+            self.guard.identify(self._authorization(context))
+        await Stream(self._engine, self._catalog, context, self._admit).run()
 
 
 async def _abort(context: Any, error: Exception) -> Any:
