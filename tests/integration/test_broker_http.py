@@ -223,3 +223,38 @@ def test_who_asks_before_sending_is_answered(broker: Broker, url: str) -> None:
         assert client.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.sendall(body)
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(("sent", "code"), [
+    (b"\x16\x03\x01\x00\xee\r\n\r\n", 400), (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nX: " + b"x" * 9_000 + b"\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
+    (b"POST /v1/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+    (b"CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+    (b"GET http://x/healthz HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+    (b"HEAD /healthz HTTP/1.0\r\n\r\n", 200),
+])  # fmt: skip
+def test_what_is_no_request_is_answered_and_not_logged(
+    broker: Broker, caplog: pytest.LogCaptureFixture, sent: bytes, code: int
+) -> None:
+    """Whoever can reach the port could fill a disk with it else."""
+    host, _, port = broker.http_address.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), WAIT_S) as client:
+        client.sendall(sent)
+        assert client.recv(1 << 16)[8:12] == b" %d" % code
+    assert caplog.records == []
+
+
+def test_a_client_that_ends_amid_its_body_is_not_logged(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is no fault of the broker."""
+    host, _, port = broker.http_address.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), WAIT_S) as client:
+        head = f"POST /v1/{T}:publish HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\n"
+        client.sendall(head.encode() + b"{")
+        # answered after the request has begun, for both are read in turn
+        assert requests.get(broker.http_address, timeout=WAIT_S).status_code == 200
+    assert requests.get(broker.http_address, timeout=WAIT_S).status_code == 200
+    assert caplog.records == []

@@ -33,6 +33,8 @@ async def read_body(request: web.BaseRequest) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         text = f"The body is larger than {limits.HTTP_BODY_BYTES_MAX} bytes, uncompressed."
         answer = failure(413, "INVALID_ARGUMENT", text)
+    except ConnectionError:
+        answer = failure(499, "CANCELLED", "The client has gone.")
     except web.RequestPayloadError as error:
         answer = failure(400, "INVALID_ARGUMENT", f"The request is broken: {error}.")
     raise Unreadable(answer)

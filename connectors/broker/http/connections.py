@@ -14,10 +14,24 @@ from typing import Any
 from aiohttp import web
 
 from connectors.broker import limits
+from connectors.broker.http.rest import failure
 
-__all__ = ["Connections"]
+__all__ = ["JSON", "Connections", "headers"]
 
 _log = logging.getLogger(__name__)
+
+JSON = "application/json; charset=utf-8"
+_OUR_FAULT = 500
+
+
+def headers(kind: str) -> dict[str, str]:
+    """Return the headers of every answer, with its media type."""
+    return {
+        "Content-Type": kind,
+        "Cache-Control": "no-store",
+        "Server": "headrace",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 class Connections(web.Server):
@@ -69,6 +83,26 @@ class _Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._forgive()
         super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP, in our own form; only our own faults are worth a log."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun")
+        if status >= _OUR_FAULT:
+            _log.error("a request has failed", exc_info=exc)
+            answer = failure(status, "INTERNAL", "The broker has failed.")
+        else:
+            text = " ".join((message or "The request is no HTTP.").split())
+            answer = failure(status, "INVALID_ARGUMENT", text)
+        response = web.Response(body=answer.body, status=status, headers=headers(JSON))
+        response.force_close()
+        return response
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from aiohttp import web
@@ -17,7 +17,7 @@ from connectors.broker.engine import Engine
 from connectors.broker.errors import Refusal, Unauthenticated
 from connectors.broker.http import metrics, status
 from connectors.broker.http.bodies import Unreadable, read_body
-from connectors.broker.http.connections import Connections
+from connectors.broker.http.connections import JSON, Connections, headers
 from connectors.broker.http.guard import trespass
 from connectors.broker.http.page import page
 from connectors.broker.http.rest import Answer, Rest, failure, refusal
@@ -31,7 +31,6 @@ _STOP_GRACE_S = 0.5
 _KEYS = {"/oauth2/v1/certs": "certificates", "/oauth2/v3/certs": "web_keys"}
 """Where Google publishes its own, and what of ``Tokens`` is shown there."""
 _QUERY_FIELDS_MAX = 100
-_JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
 _ROOT = b"Ok: the REST API is at /v1/, the status page at /ui, also /healthz and /metrics.\n"
 _FORM = "application/x-www-form-urlencoded"
@@ -85,7 +84,7 @@ class _Site:
         reason = trespass(request.headers, self._hosts)
         if reason is not None:
             return _response(failure(403, "PERMISSION_DENIED", f"Refused: {reason}."))
-        path = request.raw_path.partition("?")[0]
+        path = _path(request)
         if path.startswith("/v1/"):
             return await self._call(request, path)
         if path in _KEYS:
@@ -127,7 +126,7 @@ class _Site:
         """Show by which keys the tokens of pushes are checked, in one of two forms."""
         tokens = await self._engine.pushing.tokens()
         found = await asyncio.to_thread(lambda: getattr(tokens, _KEYS[path]))
-        return _data(msgspec.json.encode(found), _JSON)
+        return _data(msgspec.json.encode(found), JSON)
 
     def _root(self, _request: web.BaseRequest) -> web.Response:
         return _data(_ROOT, _TEXT)
@@ -140,11 +139,11 @@ class _Site:
 
     def _page(self, _request: web.BaseRequest) -> web.Response:
         shown = page()
-        return web.Response(body=shown.body, headers={**_headers(shown.kind), **shown.headers})
+        return web.Response(body=shown.body, headers={**headers(shown.kind), **shown.headers})
 
     def _status(self, request: web.BaseRequest) -> web.Response:
         found = status.status(self._engine, request.query.get("find", ""))
-        return _data(msgspec.json.encode(found), _JSON)
+        return _data(msgspec.json.encode(found), JSON)
 
     def _backlog(self, request: web.BaseRequest) -> web.Response:
         name = request.query.get("subscription", "")
@@ -152,10 +151,16 @@ class _Site:
             self._guard.admit(name)
         subscription = self._engine.state.subscription(name)
         found = status.peeked(self._engine, subscription, status.PEEK_MESSAGES_MAX)
-        return _data(msgspec.json.encode(found), _JSON)
+        return _data(msgspec.json.encode(found), JSON)
 
     def _metrics(self, _request: web.BaseRequest) -> web.Response:
         return _data(metrics.exposition(self._engine), metrics.CONTENT_TYPE)
+
+
+def _path(request: web.BaseRequest) -> str:
+    """Return the path, percent-encoded; a proxy's client sends the whole URL in its place."""
+    path = request.raw_path.partition("?")[0]
+    return path if path.startswith("/") else urlsplit(path).path
 
 
 def _fields(query: str) -> dict[str, list[str]]:
@@ -165,12 +170,8 @@ def _fields(query: str) -> dict[str, list[str]]:
 
 
 def _response(answer: Answer) -> web.Response:
-    return _data(answer.body, _JSON, status=answer.status)
+    return _data(answer.body, JSON, status=answer.status)
 
 
 def _data(body: bytes, kind: str, **options: Any) -> web.Response:
-    return web.Response(body=body, headers=_headers(kind), **options)
-
-
-def _headers(kind: str) -> dict[str, str]:
-    return {"Content-Type": kind, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    return web.Response(body=body, headers=headers(kind), **options)
