@@ -52,7 +52,7 @@ from runners.local.failure import explain
 from runners.local.options import LocalOptions
 from transforms import errors
 
-__all__ = ["beam_parser", "main", "run_bounded", "status"]
+__all__ = ["beam_parser", "main", "other_flags", "run_bounded", "status"]
 
 _log = logging.getLogger("headrace")
 
@@ -74,7 +74,7 @@ def main(module_name: str) -> NoReturn:
     end_with(lambda: status(importlib.import_module(module_name), sys.argv[1:]))
 
 
-def _others() -> dict[str, Parser]:
+def other_flags() -> dict[str, Parser]:
     """Return the flags beside a pipeline's own that are worth a place in its help."""
     headings: dict[str, Any] = {
         "Local runner (--runner=local, which needs --state_dir)": LocalOptions,
@@ -105,7 +105,7 @@ class _Stderr(io.TextIOBase):
 def status(module: ModuleType, argv: Sequence[str]) -> int:
     """Run a pipeline module with a command line; return the exit code."""
     if {"--help", "-h"} & set(argv):
-        print(help_text(module.Params, module.__name__, module.__doc__ or "", _others()))
+        print(help_text(module.Params, module.__name__, module.__doc__ or "", other_flags()))
         return 0
     try:
         _launch(module, argv)

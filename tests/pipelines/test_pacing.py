@@ -13,6 +13,13 @@ from tests.topics import create, topic
 from transforms.errors import ConfigError
 
 
+# dry_run: Beam would look for the buckets and wait two minutes without a network.
+DATAFLOW = [
+    "--runner=DataflowRunner", "--project=my-project", "--region=us-central1", "--streaming",
+    "--temp_location=gs://my-bucket/t", "--staging_location=gs://my-bucket/s", "--dry_run=True",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("option", ["--workers=2", "--direct_num_workers=4"])
 def test_pace_of_several_processes_is_refused(option: str) -> None:
     """Each of them would keep the pace, so that the job would go several times as fast."""
@@ -25,10 +32,7 @@ def test_pace_of_several_processes_is_refused(option: str) -> None:
 
 def test_pace_on_dataflow_is_refused() -> None:
     """Nobody knows how many workers there are."""
-    options = PipelineOptions(
-        ["--runner=DataflowRunner", "--project=my-project", "--region=us-central1",
-         "--temp_location=gs://bucket/temp"]
-    )  # fmt: skip
+    options = PipelineOptions(DATAFLOW)
     with pytest.raises(ConfigError, match=r"--rate=5.0: .*Dataflow"):
         Paced(rate=5.0).paced(beam.Pipeline(options=options))
 
