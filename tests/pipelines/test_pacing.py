@@ -12,7 +12,6 @@ from pipelines.pacing import Paced
 from tests.topics import create, topic
 from transforms.errors import ConfigError
 
-
 # dry_run: Beam would look for the buckets and wait two minutes without a network.
 DATAFLOW = [
     "--runner=DataflowRunner", "--project=my-project", "--region=us-central1", "--streaming",
