@@ -1,6 +1,7 @@
 """A broker whose topics are declared in a file, and one that begins anew."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import requests
 
 from connectors.broker import Broker
 from connectors.broker.errors import BadFile
+from connectors.broker.http.listening import PortInUse, check_free
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.integration
@@ -169,3 +171,43 @@ def test_reset_removes_the_log_and_says_so(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "notes.txt").read_text() == "mine"
     with run(tmp_path, None) as broker:
         assert get(broker, S)["error"]["status"] == "NOT_FOUND"
+
+
+def test_declared_topics_need_no_directory(tmp_path: Path) -> None:
+    """A broker in memory has them from the start."""
+    with Broker(None, http_port=0, config=write(tmp_path, declared())) as broker:
+        assert get(broker, S)["ackDeadlineSeconds"] == 30
+        metrics = requests.get(broker.http_address + "/metrics", timeout=WAIT_S).text
+        assert "headrace_broker_subscriptions 1\n" in metrics
+        assert requests.get(broker.http_address + "/ui/status", timeout=WAIT_S).status_code == 200
+
+
+def taken_behind_a_free_one() -> socket.socket:
+    """Return a listening socket whose port comes after one on which nobody listens."""
+    while True:
+        taken = socket.create_server(("127.0.0.1", 0))
+        try:
+            check_free("127.0.0.1", taken.getsockname()[1] - 1)
+        except PortInUse:
+            taken.close()
+        else:
+            return taken
+
+
+def test_the_http_port_follows_that_of_grpc(tmp_path: Path) -> None:
+    """The next one; where that is taken, another, which is told."""
+    with taken_behind_a_free_one() as taken:
+        port = taken.getsockname()[1]
+        for expected in (False, True):
+            if expected:
+                taken.close()
+            arguments = ["--data-dir", str(tmp_path), "--port", str(port - 1)]
+            with subprocess.Popen(
+                [sys.executable, "-m", "connectors.broker", *arguments],
+                cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            ) as running:  # fmt: skip
+                assert running.stdout
+                line = running.stdout.readline()
+                running.terminate()
+            assert f"broker ready on 127.0.0.1:{port - 1};" in line
+            assert (f"HTTP on http://127.0.0.1:{port};" in line) is expected
