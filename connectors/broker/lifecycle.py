@@ -192,15 +192,17 @@ class Lifecycle:
             raise NotFound(f"Snapshot {name} was deleted.")
 
     async def _keep_house(self) -> None:
+        loop = asyncio.get_running_loop()
+        round_s = loop.time() + _HOUSEKEEPING_S
         while True:
-            next_s = (housekeeping.due_us(self._state) - _now_us()) / 1_000_000
-            sooner = asyncio.ensure_future(self._sooner.wait())
-            try:  # with wait_for, a cancellation at the moment of the event would be lost
-                await asyncio.wait([sooner], timeout=min(max(0.0, next_s), _HOUSEKEEPING_S))
-            finally:
-                sooner.cancel()
             self._sooner.clear()
-            await self.housekeep()
+            snapshot_s = (housekeeping.due_us(self._state) - _now_us()) / 1_000_000
+            try:
+                left_s = min(round_s - loop.time(), snapshot_s)
+                await asyncio.wait_for(self._sooner.wait(), max(0.0, left_s))
+            except TimeoutError:
+                await self.housekeep()
+                round_s = loop.time() + _HOUSEKEEPING_S
 
 
 def _expire_us(subscription: Subscription) -> int:
