@@ -25,6 +25,8 @@ from tests.processes import ServerProcess, await_line, free_port, python
 PROJECT = "test-project"
 DATASET = "data"
 WAIT_S = 30.0
+ID = bigquery.SchemaField("id", "INT64", "REQUIRED")
+NAME = bigquery.SchemaField("name", "STRING")
 Request = api.AppendRowsRequest.pb()
 StorageError = api.StorageError.pb()
 _APPEND = "/google.cloud.bigquery.storage.v1.BigQueryWrite/AppendRows"

@@ -1,6 +1,5 @@
 """The Storage Write protocol of the local BigQuery, by raw requests of Google's own types."""
 
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,31 +14,10 @@ from google.cloud.bigquery_storage_v1 import types as api
 from google.rpc import status_pb2
 
 from connectors import bigquery_local
-from connectors.bigquery_local import Server, limits
-from tests.bigquery_clients import Clients, arrow_request, ids, serving, storage_code
+from connectors.bigquery_local import limits
+from tests.bigquery_clients import ID, Clients, arrow_request, ids, storage_code
 
 pytestmark = pytest.mark.integration
-
-ID = bigquery.SchemaField("id", "INT64", "REQUIRED")
-NAME = bigquery.SchemaField("name", "STRING")
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[tuple[Server, Clients]]:
-    """A server in memory for the tests of this file."""
-    yield from serving()
-
-
-@pytest.fixture
-def clients(local: tuple[Server, Clients]) -> Clients:
-    """Its clients."""
-    return local[1]
-
-
-@pytest.fixture
-def table(clients: Clients, request: pytest.FixtureRequest) -> str:
-    """A table of the test's own."""
-    return clients.table(re.sub(r"\W", "_", request.node.name), ID, NAME)
 
 
 def codes(responses: list[Any]) -> list[int]:

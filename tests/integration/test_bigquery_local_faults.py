@@ -1,27 +1,16 @@
 """Faults that the local BigQuery is asked for: what a client sees, and what was done."""
 
-import re
 from collections.abc import Iterator
 
 import grpc
 import pytest
 from google.api_core import exceptions
-from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import types as api
 
 from connectors.bigquery_local import Fault, Server
-from tests.bigquery_clients import Clients, arrow_request, ids, serving, storage_code
+from tests.bigquery_clients import Clients, arrow_request, ids, storage_code
 
 pytestmark = pytest.mark.integration
-
-ID = bigquery.SchemaField("id", "INT64", "REQUIRED")
-NAME = bigquery.SchemaField("name", "STRING")
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[tuple[Server, Clients]]:
-    """A server in memory for the tests of this file."""
-    yield from serving()
 
 
 @pytest.fixture
@@ -30,18 +19,6 @@ def server(local: tuple[Server, Clients]) -> Iterator[Server]:
     local[0].faults.clear()
     yield local[0]
     local[0].faults.clear()
-
-
-@pytest.fixture
-def clients(local: tuple[Server, Clients]) -> Clients:
-    """Its clients."""
-    return local[1]
-
-
-@pytest.fixture
-def table(clients: Clients, request: pytest.FixtureRequest) -> str:
-    """A table of the test's own."""
-    return clients.table(re.sub(r"\W", "_", request.node.name), ID, NAME)
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "ABORTED", "INTERNAL", "RESOURCE_EXHAUSTED"])

@@ -1,7 +1,6 @@
 """Load jobs of the local BigQuery, by Google's own clients."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,6 @@ pytestmark = pytest.mark.integration
 Field = bigquery.SchemaField
 ROWS = pa.table({"name": ["a", "b"], "id": [1, 2], "tags": [["x"], []]})
 COLUMNS = Field("id", "INT64"), Field("NAME", "STRING"), Field("tags", "STRING", "REPEATED")
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[tuple[Server, Clients]]:
-    """A server in memory for the tests of this file."""
-    yield from serving()
-
-
-@pytest.fixture
-def clients(local: tuple[Server, Clients]) -> Clients:
-    """Its clients."""
-    return local[1]
 
 
 def parquet(table: pa.Table = ROWS) -> bytes:

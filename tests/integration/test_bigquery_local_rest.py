@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -14,23 +13,11 @@ from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import types as api
 
 from connectors.bigquery_local import Server
-from tests.bigquery_clients import PROJECT, Clients, arrow_request, ids, serving
+from tests.bigquery_clients import PROJECT, Clients, arrow_request, ids
 
 pytestmark = pytest.mark.integration
 
 Field = bigquery.SchemaField
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[tuple[Server, Clients]]:
-    """A server in memory for the tests of this file."""
-    yield from serving()
-
-
-@pytest.fixture
-def clients(local: tuple[Server, Clients]) -> Clients:
-    """Its clients."""
-    return local[1]
 
 
 def test_datasets(clients: Clients) -> None:

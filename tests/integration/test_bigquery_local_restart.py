@@ -13,12 +13,11 @@ from google.cloud.bigquery_storage_v1 import types as api
 
 from connectors.bigquery_local import Server
 from connectors.bigquery_local.errors import PortInUse, StoreInUse
-from tests.bigquery_clients import Clients, LocalBigQuery, arrow_request, ids, storage_code
+from tests.bigquery_clients import ID, Clients, LocalBigQuery, arrow_request, ids, storage_code
 from tests.processes import free_port, python
 
 pytestmark = pytest.mark.integration
 
-ID = bigquery.SchemaField("id", "INT64", "REQUIRED")
 ROUNDS = 4
 
 

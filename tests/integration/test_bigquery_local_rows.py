@@ -1,7 +1,7 @@
 """Rows of every type through the local BigQuery: Arrow and protocol buffers, by Google's writer."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +12,7 @@ from google.cloud.bigquery_storage_v1 import types as api
 from google.cloud.bigquery_storage_v1.writer import AppendRowsStream
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from connectors.bigquery_local import Server
-from tests.bigquery_clients import Clients, Request, arrow_request, serving, storage_code
+from tests.bigquery_clients import Clients, Request, arrow_request, storage_code
 
 pytestmark = pytest.mark.integration
 
@@ -54,18 +53,6 @@ ARROW = pa.schema([
     ("record", pa.struct([("x", pa.int64()),
                           ("inner", pa.list_(pa.struct([("y", pa.string())])))])),
 ])  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[tuple[Server, Clients]]:
-    """A server in memory for the tests of this file."""
-    yield from serving()
-
-
-@pytest.fixture
-def clients(local: tuple[Server, Clients]) -> Clients:
-    """Its clients."""
-    return local[1]
 
 
 def message(*fields: tuple[str, int, int, str], nested: Any = ()) -> Any:
