@@ -163,11 +163,15 @@ def _naming_flags(params: Any) -> Iterator[None]:
     try:
         yield
     except errors.ConfigError as error:
+        if error.name.startswith("--"):  # who raised it knew
+            raise
         for spec in specs(type(params)):
             given = getattr(params, spec.name)
             if given is not None and error.value in (given, *_forms(str(given))):
                 typed = given if isinstance(given, str) else error.value
                 raise errors.ConfigError(spec.flag, typed, error.rule, error.fix) from error
+        if error.name == "runner":  # a connector doesn't know of flags
+            raise errors.ConfigError("--runner", error.value, error.rule, error.fix) from error
         raise
 
 

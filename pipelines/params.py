@@ -304,4 +304,8 @@ def _help_entry(spec: Spec) -> list[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, width=88, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    indent = " " * 6
+    return textwrap.wrap(  # a name that is broken in two can't be copied
+        text, 88, initial_indent=indent, subsequent_indent=indent,
+        break_on_hyphens=False, break_long_words=False,
+    )  # fmt: skip

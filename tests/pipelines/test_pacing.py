@@ -53,7 +53,7 @@ def test_speed_is_named_as_typed(
         (tmp_path / "archive" / "a.jsonl").write_text("")
         argv = [
             f"--archive={tmp_path}/archive", f"--output_topic={topic('again')}",
-            f"--dead_letter={tmp_path}/dead", "--speed=2", "--workers=3",
+            f"--dead_letter={tmp_path}/dead", "--speed=3", "--workers=3",
             "--runner=local", f"--state_dir={tmp_path}/state",
         ]  # fmt: skip
         assert launch.status(archive_replay, argv) == 2

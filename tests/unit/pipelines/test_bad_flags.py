@@ -204,3 +204,14 @@ def test_replay_of_a_lake_says_that_it_is_no_archive(
     assert "rows.parquet: holds no messages" in said
     assert "KeyError" not in said
     assert "pubsub_to_storage" in said
+
+
+def test_runner_that_can_not_do_it_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Compaction is a bounded run, and the error names the flag that asks for another."""
+    argv = ["--lake=./lake", "--runner=local", "--state_dir=./state"]
+    before = names(folder)
+    error = complaint(module_of("lake_compact"), argv, capsys)
+    assert error.startswith("error: --runner")
+    assert names(folder) == before

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import pytest
 
+from pipelines import kinds
 from pipelines.params import (
     ExactlyOneOf,
     Group,
@@ -205,3 +206,16 @@ def test_rules_and_checks_of_all_groups_hold(changes: dict[str, str], flag: str)
     with pytest.raises(ConfigError) as caught:
         validated(Shared, good | changes)
     assert caught.value.name == flag
+
+
+def test_help_breaks_no_name() -> None:
+    """Whoever copies an example from the help gets it whole."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Long:
+        topic: str = param(
+            kinds.TOPIC, "x" * 60, example="projects/my-project/topics/a-very-long-name-of-a-topic"
+        )
+
+    text = help_text(Long, "pipelines.long", "About.")
+    assert "projects/my-project/topics/a-very-long-name-of-a-topic" in text
