@@ -197,10 +197,13 @@ class Lifecycle:
         while True:
             self._sooner.clear()
             snapshot_s = (housekeeping.due_us(self._state) - _now_us()) / 1_000_000
-            try:
-                left_s = min(round_s - loop.time(), snapshot_s)
-                await asyncio.wait_for(self._sooner.wait(), max(0.0, left_s))
-            except TimeoutError:
+            left_s = min(round_s - loop.time(), snapshot_s)
+            sooner = asyncio.ensure_future(self._sooner.wait())
+            try:  # with wait_for, a cancellation at the moment of the event would be lost
+                done, _ = await asyncio.wait([sooner], timeout=max(0.0, left_s))
+            finally:
+                sooner.cancel()
+            if not done:
                 await self.housekeep()
                 round_s = loop.time() + _HOUSEKEEPING_S
 
