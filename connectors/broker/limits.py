@@ -25,10 +25,12 @@ __all__ = [
     "EXPIRATION_S_DEFAULT",
     "EXPIRATION_S_MIN",
     "FILTER_BYTES_MAX",
+    "HTTP_BODIES_BYTES_MAX",
     "HTTP_BODY_BYTES_MAX",
     "HTTP_BODY_S_MAX",
     "HTTP_CONNECTIONS_MAX",
     "HTTP_IDLE_S_MAX",
+    "HTTP_WRITE_BYTES_MIN",
     "HTTP_WRITE_S_MAX",
     "LABELS_MAX",
     "LABEL_CHARACTERS_MAX",
@@ -176,12 +178,16 @@ LEASE_WAIT_S_MAX = 60.0
 
 HTTP_BODY_BYTES_MAX = 32 << 20
 """Bytes of an HTTP request's body, uncompressed (ours): 10 MB of data are 13.4 MB in base64."""
+HTTP_BODIES_BYTES_MAX = 128 << 20
+"""Bytes of all such bodies that are held at a time (ours)."""
 HTTP_BODY_S_MAX = 60.0
 """Seconds within which the body of an HTTP request must have arrived (ours)."""
 HTTP_IDLE_S_MAX = 75.0
 """Seconds within which the next HTTP request's headers must have arrived (ours)."""
 HTTP_WRITE_S_MAX = 30.0
-"""Seconds for which an HTTP client may not read while a response waits for it (ours)."""
+"""Seconds within which an HTTP client must read some of a response that waits for it (ours)."""
+HTTP_WRITE_BYTES_MIN = 64 << 10
+"""Bytes that are some, if the response is not smaller (ours)."""
 HTTP_CONNECTIONS_MAX = 1_000
 """HTTP connections that may be open at a time (ours)."""
 RECEIVE_BYTES_MAX = 64 << 20

@@ -258,3 +258,23 @@ def test_a_client_that_ends_amid_its_body_is_not_logged(
         assert requests.get(broker.http_address, timeout=WAIT_S).status_code == 200
     assert requests.get(broker.http_address, timeout=WAIT_S).status_code == 200
     assert caplog.records == []
+
+
+def test_bodies_are_bounded_together(broker: Broker, url: str, monkeypatch: Any) -> None:
+    """What is too much beside others is asked for again; later there is room."""
+    create(url)
+    monkeypatch.setattr(limits, "HTTP_BODIES_BYTES_MAX", 1_000_000)
+    host, _, port = broker.http_address.removeprefix("http://").rpartition(":")
+    body = json.dumps({"messages": [{"data": "AAAA" * 150_000}]})
+    with socket.create_connection((host, int(port)), WAIT_S) as client:
+        head = (
+            f"POST /v1/{T}:publish HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        client.sendall(head.encode() + body[:-1].encode())
+        for _ in range(50):  # the broker reads it bit by bit, and serves these in between
+            assert requests.get(broker.http_address, timeout=WAIT_S).status_code == 200
+        refused = requests.post(url + T + ":publish", data=body, timeout=WAIT_S)
+        assert (refused.status_code, refused.json()["error"]["status"]) == (503, "UNAVAILABLE")
+        client.sendall(body[-1:].encode())
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert requests.post(url + T + ":publish", data=body, timeout=WAIT_S).status_code == 200

@@ -40,7 +40,7 @@ class Connections(web.Server):
     Args:
         handler: answers a request.
         count_max: connections at a time; more are closed at once.
-        write_s_max: seconds without reading after which a client is disconnected.
+        write_s_max: seconds after which a client that has hardly read is disconnected.
         idle_s_max: seconds for the headers of the next request.
     """
 
@@ -113,11 +113,12 @@ class _Connection(web.RequestHandler):
         super().resume_writing()
 
     def _watch(self, waiting_bytes: int | None = None) -> None:
-        """Abort if nothing was read since there were so many bytes waiting; else look later."""
+        """Abort if hardly any of the bytes that were waiting have been read; else look later."""
         if self.transport is None:
             return
         left_bytes = self.transport.get_write_buffer_size()
-        if waiting_bytes is not None and left_bytes >= waiting_bytes:
+        enough_bytes = limits.HTTP_WRITE_BYTES_MIN
+        if waiting_bytes is not None and left_bytes > waiting_bytes - enough_bytes:
             self._abort()
         else:
             wait_s = self._connections.write_s_max

@@ -16,7 +16,7 @@ from aiohttp import web
 from connectors.broker.engine import Engine
 from connectors.broker.errors import Refusal, Unauthenticated
 from connectors.broker.http import metrics, status
-from connectors.broker.http.bodies import Unreadable, read_body
+from connectors.broker.http.bodies import Bodies, Unreadable
 from connectors.broker.http.connections import JSON, Connections, headers
 from connectors.broker.http.guard import trespass
 from connectors.broker.http.page import page
@@ -66,6 +66,7 @@ class _Site:
     def __init__(self, engine: Engine, router: Router, hosts: Collection[str]) -> None:
         self._engine, self._hosts = engine, hosts
         self._rest, self._guard = Rest(router.call), router.guard
+        self._bodies = Bodies()
         self._open_pages = {
             "/": self._root,
             "/healthz": self._health,
@@ -107,12 +108,17 @@ class _Site:
 
     async def _call(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         try:
-            body = await read_body(request)
             query = _fields(request.query_string)
+            async with self._bodies.read(request) as body:
+                return await self._answered(request, path, query, body)
         except Unreadable as error:
             return _response(error.answer)
         except ValueError as error:
             return _response(failure(400, "INVALID_ARGUMENT", f"The query is broken: {error}."))
+
+    async def _answered(
+        self, request: web.BaseRequest, path: str, query: dict[str, list[str]], body: bytes
+    ) -> web.Response:
         verb = request.method
         if verb == "POST" and "X-HTTP-Method-Override" in request.headers:
             # For clients whose URL would grow too long: the body of such a POST is its query.

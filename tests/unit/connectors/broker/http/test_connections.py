@@ -114,3 +114,22 @@ def test_a_client_that_reads_slowly_gets_everything() -> None:
             assert got > len(LARGE)
 
     asyncio.run(run())
+
+
+def test_a_client_that_hardly_reads_is_disconnected() -> None:
+    """A byte now and then would hold a large response for days."""
+
+    async def run() -> None:
+        async with served(LARGE, write_s_max=0.3) as (connections, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+            assert await asked(reader, writer) == b"HTTP/1.1 200 OK\r\n"
+
+            async def drip() -> None:
+                while connections.connections:
+                    await reader.read(100)
+                    await asyncio.sleep(0.05)
+
+            await asyncio.wait_for(drip(), WAIT_S)
+            writer.close()
+
+    asyncio.run(run())
