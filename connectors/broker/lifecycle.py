@@ -32,6 +32,7 @@ from connectors.broker.store import Store
 __all__ = ["Lifecycle"]
 
 _HOUSEKEEPING_S = 60.0
+_PAUSE_S = 1.0
 _WEEK_US = limits.SNAPSHOT_S_MAX * 1_000_000
 
 
@@ -193,19 +194,20 @@ class Lifecycle:
 
     async def _keep_house(self) -> None:
         loop = asyncio.get_running_loop()
-        round_s = loop.time() + _HOUSEKEEPING_S
+        round_s, pause_s = loop.time() + _HOUSEKEEPING_S, 0.0
         while True:
             self._sooner.clear()
             snapshot_s = (housekeeping.due_us(self._state) - _now_us()) / 1_000_000
-            left_s = min(round_s - loop.time(), snapshot_s)
+            left_s = max(pause_s, min(round_s - loop.time(), snapshot_s))
             sooner = asyncio.ensure_future(self._sooner.wait())
             try:  # with wait_for, a cancellation at the moment of the event would be lost
-                done, _ = await asyncio.wait([sooner], timeout=max(0.0, left_s))
+                done, _ = await asyncio.wait([sooner], timeout=left_s)
             finally:
                 sooner.cancel()
             if not done:
                 await self.housekeep()
-                round_s = loop.time() + _HOUSEKEEPING_S
+                # What is due may still be there, if the log could not take its end.
+                round_s, pause_s = loop.time() + _HOUSEKEEPING_S, _PAUSE_S
 
 
 def _expire_us(subscription: Subscription) -> int:
