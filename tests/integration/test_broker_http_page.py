@@ -30,9 +30,9 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    """Run a broker of our own for one test, with HTTP."""
-    with Broker(data_dir=tmp_path, http_port=0) as broker:
+def broker() -> Iterator[Broker]:
+    """Run a broker of our own for one test, with HTTP; in memory, for a page shows a thousand."""
+    with Broker(None, http_port=0) as broker:
         yield broker
 
 
