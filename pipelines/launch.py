@@ -32,6 +32,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from connectors.ledger import Commit
 from connectors.run import Limits, Run
+from pipelines.elsewhere import run_elsewhere
 from pipelines.ending import end_with
 from pipelines.endless import is_local, run_endless
 from pipelines.figures import WRITING, Figures
@@ -154,7 +155,7 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
             name = module.__name__.rpartition(".")[2]
             _run_locally(build, options, name, limits, figures)
         else:
-            _run_elsewhere(build, options)
+            run_elsewhere(build, options)
 
 
 @contextlib.contextmanager
@@ -280,25 +281,3 @@ def _run_locally(
         )  # fmt: skip
     with _explained():
         run_endless(build, options, name, limits.max_seconds, figures=figures)
-
-
-def _run_elsewhere(build: Build, options: PipelineOptions) -> None:
-    try:
-        pipeline = beam.Pipeline(options=options)
-    except (ValueError, AttributeError) as error:  # what Beam raises for a name or option it lacks
-        runner = options.view_as(StandardOptions).runner
-        raise errors.ConfigError("--runner", runner, *_about_runner(error)) from error
-    build(pipeline)
-    pipeline.run().wait_until_finish()
-
-
-def _about_runner(error: Exception) -> tuple[str, str]:
-    """Return rule and fix: Beam lists all of its runners, of which most are no help here."""
-    text = str(error).strip()
-    if text.startswith("Unexpected pipeline runner"):
-        fix = (
-            "Leave it out to drain what there is; or give local, which goes on without end and "
-            "needs --state_dir, DataflowRunner, or another of Beam"
-        )
-        return "is no runner that is known", fix
-    return text.rstrip("."), "Give the runner and its options as Beam asks"

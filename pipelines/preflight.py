@@ -18,7 +18,7 @@ from connectors.reachable import unreachable
 from pipelines.params import Spec, specs
 from transforms.errors import TransientError
 
-__all__ = ["require_services", "services"]
+__all__ = ["require_services", "require_storage", "services"]
 
 
 class Service(NamedTuple):
@@ -51,6 +51,18 @@ def require_services(params: Any) -> None:
     target = getattr(params, "dead_letter", None)
     if isinstance(target, dead_letter.Topic):
         admin.refuse_missing(target.name)
+
+
+def require_storage(given: str) -> None:
+    """Refuse to start where Cloud Storage does not answer.
+
+    Args:
+        given: the flag that needs it, with its value.
+
+    Raises:
+        TransientError: nobody answers.
+    """
+    _require(given, STORAGE.name, storage_endpoint())
 
 
 def services(params: Any) -> Iterator[tuple[Spec, Service]]:

@@ -44,6 +44,11 @@ CASES = {
         "archive_replay", [f"--archive={GS}", f"--output_topic={TOPIC}", "--dead_letter=./dead"],
         f"--archive={GS}", "STORAGE_EMULATOR_HOST",
     ),
+    "dataflow": (
+        "pubsub_to_lake",
+        [*LAKE, f"--output={GS}", f"--dead_letter={GS}x", "--runner=DataflowRunner", "--project=p"],
+        "--runner=DataflowRunner", "STORAGE_EMULATOR_HOST",
+    ),
     "table": (
         "deadletter_replay",
         ["--failures=project.data.x", f"--output_topic={TOPIC}", "--dead_letter=./x"],
