@@ -11,7 +11,7 @@ from connectors.broker.errors import InvalidArgument
 __all__ = ["checked"]
 
 _LETTERS = frozenset({"Ll", "Lo"})  # lower-case letters, and those of scripts without case
-_OTHERS = frozenset("0123456789_-")
+_INSIDE = _LETTERS | {"Nd", "Nl", "No"}  # and digits
 
 
 def checked(labels: Mapping[str, str]) -> dict[str, str]:
@@ -42,5 +42,5 @@ def checked(labels: Mapping[str, str]) -> dict[str, str]:
 
 def _allowed(text: str) -> bool:
     return len(text) <= limits.LABEL_CHARACTERS_MAX and all(
-        character in _OTHERS or category(character) in _LETTERS for character in text
+        character in "_-" or category(character) in _INSIDE for character in text
     )

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.empty_pb2 import Empty
 
 from connectors.broker import schema
-from connectors.broker.catalog import masks, push, subscription_settings
+from connectors.broker.catalog import masks, push, subscription_settings, transforms
 from connectors.broker.catalog.lookup import Catalog, new_uid, of_project, random_name
 from connectors.broker.catalog.times import read_us
 from connectors.broker.errors import InvalidArgument, NotFound
@@ -50,6 +50,9 @@ class Subscriptions:
 
     async def update(self, request: Any) -> Any:
         """Change the fields that the mask names."""
+        if "message_transforms" in request.update_mask.paths:
+            wanted = transforms.read(request.subscription.message_transforms)
+            await self._engine.transforming.check(wanted)
         async with self._catalog.changing:
             subscription = self._catalog.subscription(request.subscription.name)
             before = subscription_settings.show(subscription)
@@ -60,7 +63,6 @@ class Subscriptions:
             if "dead_letter_policy.dead_letter_topic" in request.update_mask.paths:
                 _drop_empty_dead_letter_policy(wanted)
             settings = subscription_settings.read(wanted, subscription.settings.push)
-            await self._engine.transforming.check(settings.transforms)
             if settings.dead_letter != subscription.settings.dead_letter:
                 self._check_dead_letter(settings.dead_letter)
             await self._change(subscription, settings)

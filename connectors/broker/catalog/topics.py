@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.empty_pb2 import Empty
 
 from connectors.broker import schema
-from connectors.broker.catalog import masks, topic_settings
+from connectors.broker.catalog import masks, topic_settings, transforms
 from connectors.broker.catalog.lookup import Catalog, new_uid, of_project
 from connectors.broker.errors import NotFound
 from connectors.broker.events import TopicCreated, TopicDeleted, TopicUpdated
@@ -42,6 +42,8 @@ class Topics:
 
     async def update(self, request: Any) -> Any:
         """Change the fields that the mask names."""
+        if "message_transforms" in request.update_mask.paths:
+            await self._engine.transforming.check(transforms.read(request.topic.message_transforms))
         async with self._catalog.changing:
             topic = self._catalog.topic(request.topic.name, "topic.name")
             before = topic_settings.show(topic.settings, lambda _: True)
@@ -49,7 +51,6 @@ class Topics:
                 before, request.topic, request.update_mask, topic_settings.MUTABLE
             )
             settings = topic_settings.read(wanted)
-            await self._engine.transforming.check(settings.transforms)
             if settings.schema != topic.settings.schema:
                 self._check_schema(settings.schema)
             if not await self._engine.commit(TopicUpdated(topic.uid, settings)):

@@ -8,7 +8,7 @@ from connectors.broker.errors import InvalidArgument
 
 
 @pytest.mark.parametrize("good", [
-    {}, {"a": ""}, {"a-b_9": "9-_a"}, {"é": "ü"}, {"鍵": "値"}, {"a" * 63: "b" * 63},
+    {}, {"a": ""}, {"a-b_9": "9-_a"}, {"é": "ü"}, {"鍵": "値٣"}, {"a" * 63: "b" * 63},
     {f"k{number}": "v" for number in range(limits.LABELS_MAX)},
 ])  # fmt: skip
 def test_good_labels_pass(good: dict[str, str]) -> None:
@@ -21,6 +21,7 @@ def test_good_labels_pass(good: dict[str, str]) -> None:
     ({"A": "v"}, r"labels \('A'\): a key starts"),
     ({"aB": "v"}, "a key starts"),
     ({"9a": "v"}, "a key starts"),
+    ({"٣a": "v"}, "a key starts"),
     ({"-a": "v"}, "a key starts"),
     ({"a.b": "v"}, "a key starts"),
     ({"a" * 64: "v"}, "at most 63 lower-case letters"),
