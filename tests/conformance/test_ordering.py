@@ -1,5 +1,6 @@
 """Ordering keys: what comes when, and what comes again."""
 
+import datetime as dt
 import queue
 import random
 from collections.abc import Callable
@@ -118,6 +119,22 @@ def test_key_is_with_one_stream_at_a_time(feed: Feed, streams: Streams) -> None:
     assert texts(second.receive(1)) == ["B1"]
     second.send()
     assert list(second.response().received_messages) == []  # the answer to the empty request
+
+
+def test_seek_brings_keys_back_in_order(feeds: Feeds) -> None:
+    """What was acked, and what was out."""
+    feed = feeds(enable_message_ordering=True, retain_acked_messages=True)
+    publish(feed, "A1", "B1", "A2", "A3")
+    received = feed.pull_until(4)
+    feed.ack([each for each in received if texts([each]) != ["A3"]])
+    feed.subscriber.seek(request={"subscription": feed.subscription, "time": before()})
+    again = texts(feed.pull_until(4))
+    assert [text for text in again if text[0] == "A"] == ["A1", "A2", "A3"]
+
+
+def before() -> dt.datetime:
+    """Return a time before anything was published."""
+    return dt.datetime.now(dt.timezone.utc) - dt.timedelta(minutes=5)
 
 
 def test_stream_shows_that_it_is_ordered(feed: Feed, streams: Streams) -> None:
