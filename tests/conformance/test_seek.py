@@ -23,7 +23,7 @@ WAIT_S = 20.0
 def at(seconds_from_now: float) -> datetime.datetime:
     """Return a moment."""
     delta = datetime.timedelta(seconds=seconds_from_now)
-    return datetime.datetime.now(datetime.UTC) + delta
+    return datetime.datetime.now(datetime.timezone.utc) + delta
 
 
 def seek(feed: Feed, moment: datetime.datetime) -> None:
