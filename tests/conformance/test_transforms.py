@@ -108,7 +108,22 @@ def test_transforms_can_be_changed_and_disabled(api: Api) -> None:
 
 @pytest.mark.parametrize("code", ["function f( {", "function f(m) { return m; }; while (true);"])
 def test_code_that_can_not_run_is_refused(api: Api, code: str) -> None:
-    """When the resource is created."""
-    for create in (api.topic, api.subscription):
+    """When the resource is created or updated."""
+    topic, subscription = api.topic(), api.subscription()
+    mask = {"paths": ["message_transforms"]}
+    bad = [udf(code)]
+    calls = [
+        lambda: api.topic(message_transforms=bad),
+        lambda: api.subscription(message_transforms=bad),
+        lambda: api.publisher.update_topic(
+            request={"topic": {"name": topic, "message_transforms": bad}, "update_mask": mask}
+        ),
+        lambda: api.subscriber.update_subscription(
+            request={"subscription": {"name": subscription, "message_transforms": bad},
+                     "update_mask": mask}
+        ),
+    ]  # fmt: skip
+    for call in calls:
         with pytest.raises(exceptions.InvalidArgument):
-            create(message_transforms=[udf(code)])
+            call()
+    assert len(api.publisher.get_topic(topic=topic).message_transforms) == 0
