@@ -30,7 +30,7 @@ def checked_s(field: str, duration: Any, low: float, high: float | None = None) 
             field, f"{seconds} s, {nanos} ns",
             "must be within 10,000 years, nanos be below a second and of the same sign",
         )  # fmt: skip
-    total_s = float(seconds + nanos / _NANOS)
+    total_s = float((seconds * _NANOS + nanos) / _NANOS)  # rounded once, so that it is shown alike
     if total_s < low or (high is not None and total_s > high):
         limit = f"must be at least {low} s" if high is None else f"must be {low} to {high} s"
         raise InvalidArgument(field, f"{total_s:.10g} s", limit)
