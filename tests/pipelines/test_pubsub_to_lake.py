@@ -221,10 +221,10 @@ BAD_FLAGS = {
     "count": ({}, ["--max_messages=0"], ["--max_messages='0'"]),
     "output": ({"output": "s3://bucket/x"}, [], ["--output='s3://bucket/x'", "gs://"]),
     "event time": ({"event_time": "message:body"}, [], ["--event_time='message:body'"]),
-    "no such column": ({"event_time": "gone"}, [], ["--event_time='column:gone'", "--schema"]),
-    "no time": ({"event_time": "n"}, [], ["--event_time='column:n'", "int64", "TIMESTAMP"]),
+    "no such column": ({"event_time": "gone"}, [], ["--event_time='gone'", "--schema"]),
+    "no time": ({"event_time": "n"}, [], ["--event_time='n'", "int64", "TIMESTAMP"]),
     "no partition": ({"partition_by": "date(n)"}, [], ["--partition_by=", "date(n)", "int64"]),
-    "unknown key": ({"dedup_by": "missing"}, [], ["--dedup_by='column:missing'", "--schema"]),
+    "unknown key": ({"dedup_by": "missing"}, [], ["--dedup_by='missing'", "--schema"]),
     "same folder": ({"dead_letter": "SAME"}, [], ["--dead_letter", "--output"]),
 }  # fmt: skip
 
