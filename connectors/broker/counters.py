@@ -5,7 +5,8 @@ They only ever rise, as Prometheus wants it, and begin at zero with the process.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 __all__ = ["Counters", "LogCounts", "SubscriptionCounts", "TopicCounts"]
 
@@ -33,6 +34,8 @@ class SubscriptionCounts:
     dead_lettered: int = 0
     open_streams: int = 0
     """StreamingPull calls that are open now: the only number here that falls."""
+    pushes: Counter[str] = field(default_factory=Counter)
+    """Push requests by what became of them, in the words of Cloud Monitoring."""
 
 
 @dataclass(slots=True)

@@ -85,7 +85,7 @@ class Deliveries:
         schedule: Callable[[float], None],
     ) -> None:
         self._state, self._log, self._commits, self._bells = state, log, commits, bells
-        self._counters, self._schedule = counters, schedule
+        self.counters, self._schedule = counters, schedule
         self._loop = asyncio.get_running_loop()
         self._settling: set[asyncio.Task[Any]] = set()
         # Random, so that a lease from before a restart is not taken for one of ours.
@@ -121,7 +121,7 @@ class Deliveries:
         self._schedule(backlog.expiry_s)
         if positions.size < share:
             self._share(subscription)
-        counts = self._counters.subscription(subscription.uid)
+        counts = self.counters.subscription(subscription.uid)
         counts.sent += positions.size
         counts.sent_bytes += int(sizes.sum())
         counted = subscription.settings.dead_letter is not None
@@ -185,7 +185,7 @@ class Deliveries:
         """Move the deadline of what is still held; 0 seconds is a nack. Tell what is held."""
         backlog, now_s = subscription.backlog, self._loop.time()
         held = backlog.holds(positions, generations)
-        counts = self._counters.subscription(subscription.uid)
+        counts = self.counters.subscription(subscription.uid)
         counts.extended += positions.size
         if lease_s == 0:
             backlog.nack(positions, generations, now_s, Redelivery.of(subscription.settings))
@@ -203,7 +203,7 @@ class Deliveries:
             if subscription.backlog.expiry_s <= now_s:
                 redelivery = Redelivery.of(subscription.settings)
                 lost = subscription.backlog.expire(now_s, redelivery)
-                self._counters.subscription(subscription.uid).expired += lost
+                self.counters.subscription(subscription.uid).expired += lost
                 self._changed(subscription)
 
     def check(self, subscription: Subscription) -> None:
@@ -273,7 +273,7 @@ class Deliveries:
 
     async def _commit(self, subscription: Subscription, positions: Positions) -> None:
         if positions.size and await self._commits.commit(Acked(subscription.uid, positions)):
-            self._counters.subscription(subscription.uid).acked += positions.size
+            self.counters.subscription(subscription.uid).acked += positions.size
 
     def _changed(self, subscription: Subscription) -> None:
         """Act on failed deliveries."""

@@ -1,7 +1,9 @@
 """Readiness and metrics of the broker, as a monitor reads them."""
 
 import re
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import requests
 
 from connectors.broker import Broker, log
 from connectors.broker.http.metrics import METRICS
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -151,3 +154,35 @@ def test_a_broker_whose_log_has_failed_is_not_ready(
     assert answer.status_code == 503
     assert "the disk is gone" in answer.text
     assert scraped(broker)["headrace_broker_ready"] == 0
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """Takes every second push."""
+
+    def do_POST(self) -> None:
+        self.server.pushes = getattr(self.server, "pushes", 0) + 1
+        self.send_response(200 if self.server.pushes % 2 else 503)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def test_pushes_are_counted_by_what_became_of_them(broker: Broker) -> None:
+    """In the classes of the service."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as endpoint:
+        thread = threading.Thread(target=endpoint.serve_forever)
+        thread.start()
+        try:
+            config = {"pushEndpoint": f"http://127.0.0.1:{endpoint.server_address[1]}/"}
+            assert call(broker, S + ":modifyPushConfig", pushConfig=config) == {}
+            publish(broker, 1)
+            publish(broker, 1)
+            wait_until(lambda: of_subscription(broker)["num_undelivered_messages"] == 0, WAIT_S)
+            name = f"{SERVICE}subscription_push_request_count{LABELS[:-1]}"
+            found = scraped(broker)
+            assert found[name + ',response_class="ack"}'] == 2
+            assert found[name + ',response_class="remote_server_5xx"}'] >= 1
+        finally:
+            endpoint.shutdown()
+            thread.join()

@@ -35,6 +35,8 @@ class Metric(NamedTuple):
     """``gauge``, ``counter`` or ``summary``, whose value is sum and count."""
     meaning: str
     value: Callable[..., Any]
+    label: str = ""
+    """Of a counter whose values are by a further label: its name."""
 
 
 def _gauge(name: str, meaning: str, value: Callable[[Subscription], int]) -> Metric:
@@ -92,6 +94,13 @@ _OF_SUBSCRIPTION = (
         _SERVICE + "subscription_dead_letter_message_count",
         "Messages published to the dead-letter topic.",
         lambda counts: counts.dead_lettered,
+    ),
+    Metric(
+        _SERVICE + "subscription_push_request_count",
+        "counter",
+        "Push requests, by the `response_class` of their answers.",
+        lambda _, counts: counts.pushes,
+        "response_class",
     ),
     _count(
         _OWN + "subscription_sent_bytes",
@@ -194,7 +203,10 @@ def _lines(metric: Metric, series: Iterable[tuple[str, tuple[Any, ...]]]) -> Ite
     yield f"# TYPE {metric.name} {metric.kind}"
     for labels, facts in series:
         value = metric.value(*facts)
-        if metric.kind == "summary":
+        if metric.label:
+            for name, count in sorted(value.items()):
+                yield f'{metric.name}{labels[:-1]},{metric.label}="{name}"}} {count}'
+        elif metric.kind == "summary":
             yield f"{metric.name}_sum{labels} {value[0]}"
             yield f"{metric.name}_count{labels} {value[1]}"
         else:

@@ -125,6 +125,7 @@ class Pusher:
     async def _post(self, push: PushSettings, pushed: Pushed) -> str | None:
         """Return why a request has failed, None if it has not."""
         settings = self._subscription.settings
+        counts = self._deliveries.counters.subscription(self._subscription.uid).pushes
         request = request_for(settings, pushed.message, pushed.attempt)
         headers = dict(request.headers)
         token = self._tokens.token(push)
@@ -137,10 +138,13 @@ class Pusher:
                 allow_redirects=False,
             ) as response:  # fmt: skip
                 await response.content.read(_ANSWER_BYTES_MAX)
+                counts[_kind(response.status)] += 1
                 return None if succeeded(response.status) else f"status {response.status}"
         except asyncio.TimeoutError:
+            counts["deadline_exceeded"] += 1
             return f"no answer within the ack deadline of {settings.ack_deadline_s} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            counts["unreachable"] += 1
             return f"{type(error).__name__}: {error}"
 
     async def _acknowledged(self, pushed: Pushed) -> str | None:
@@ -167,6 +171,14 @@ class Pusher:
             self._held.pop(pushed.position, None)
         if many:
             self._deliveries.extend(self._subscription, *_columns(many), 0)
+
+
+def _kind(status: int) -> str:
+    """Return the response class of an answer, as Cloud Monitoring names it."""
+    if succeeded(status):
+        return "ack"
+    hundreds = status // 100
+    return f"remote_server_{hundreds}xx" if hundreds in (4, 5) else "invalid"
 
 
 def _each(delivery: Delivery) -> list[Pushed]:
