@@ -42,7 +42,9 @@ class Presenting:
             self._deliveries.extend(subscription, positions[faulty], generations[faulty], 0)
         if dropped.size:
             await self._deliveries.ack(subscription, positions[dropped], generations[dropped])
-        kept = np.flatnonzero(done.kept)
+        # A fault takes back what is behind it in its ordering key.
+        held = subscription.backlog.holds(positions, delivery.generation)
+        kept = np.flatnonzero(done.kept & held)
         return _chosen(delivery, kept, done.data, done.attributes) if kept.size else None
 
 

@@ -121,6 +121,23 @@ def test_key_is_with_one_stream_at_a_time(feed: Feed, streams: Streams) -> None:
     assert list(second.response().received_messages) == []  # the answer to the empty request
 
 
+def test_key_waits_for_a_message_whose_transform_fails(feeds: Feeds) -> None:
+    """What is behind it is not delivered, though it was ready with it."""
+    code = "function f(m, _) { if (m.data == 'A2') throw Error('no'); return m; }"
+    feed = feeds(
+        enable_message_ordering=True,
+        message_transforms=[{"javascript_udf": {"function_name": "f", "code": code}}],
+        retry_policy={"minimum_backoff": dt.timedelta(seconds=60)},
+    )
+    publish(feed, "A1", "A2", "A3", "B1")
+    received: list[Any] = []
+    while len(received) < 2:
+        received += feed.pull()
+    assert texts(received) == ["A1", "B1"]
+    feed.ack(received)
+    assert feed.pull() == []
+
+
 def test_seek_brings_keys_back_in_order(feeds: Feeds) -> None:
     """What was acked, and what was out."""
     feed = feeds(enable_message_ordering=True, retain_acked_messages=True)
