@@ -159,7 +159,7 @@ class Engine:
         counts = self.counters.topic(topic.uid)
         counts.requests += 1
         counts.messages += len(messages)
-        counts.size_bytes += int(rows.sizes_bytes(batch).sum())
+        counts.size_bytes += rows.size_bytes(batch)
         return batch.column("message_id")
 
     def unused_ids(self, count: int) -> pa.StringArray:

@@ -23,7 +23,7 @@ without check sums of their own: all of them happened, or none.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -95,15 +95,18 @@ def decode(data: memoryview, offset: int, segment: int) -> Frame | None:
     body = offset + HEADER_BYTES
     if body > len(data) or bytes(data[offset : offset + 4]) != _MAGIC:
         return None
-    _, kind, _, size, check, durable, *_, count, _ = _HEADER.unpack_from(data, offset)
+    fields = _HEADER.unpack_from(data, offset)
+    _, kind, _, size, check, durable, *_, count, _ = fields
     end = body + size + -size % ALIGNMENT
     if end > len(data) or check != _check(data[offset:body], [data[body : body + size]]):
         return None
+    if kind != _BUNDLE:
+        return Frame([_event(fields, data, body, segment)], durable, end)
     events: list[Event] = []
-    at = body if kind == _BUNDLE else offset
-    for _ in range(count if kind == _BUNDLE else 1):
-        event, at = _event(data, at, segment)
-        events.append(event)
+    for _ in range(count):
+        fields = _HEADER.unpack_from(data, body)
+        events.append(_event(fields, data, body + HEADER_BYTES, segment))
+        body += HEADER_BYTES + fields[3] + -fields[3] % ALIGNMENT
     return Frame(events, durable, end)
 
 
@@ -143,23 +146,20 @@ def _header(
     return bytearray(_HEADER.pack(_MAGIC, kind, 0, size_bytes, 0, durable, *facts))
 
 
-def _event(data: memoryview, offset: int, segment: int) -> tuple[Event, int]:
-    """Return the event of a frame that is known to be whole, and where the frame ends."""
-    body = offset + HEADER_BYTES
-    _, kind, _, size, _, _, uid, first, time_us, count, key = _HEADER.unpack_from(data, offset)
-    payload = data[body : body + size]
-    event: Event
+def _event(fields: tuple[Any, ...], data: memoryview, body: int, segment: int) -> Event:
+    """Return the event of a frame that is known to be whole."""
+    _, kind, _, size, _, _, uid, first, time_us, count, key = fields
     if kind == _PUBLISH:
-        event = Published(uid, first, count, time_us, Place(segment, body, size), key)
-    elif kind == _MOVE:
-        event = Moved(uid, first, count, time_us, Place(segment, body, size), key)
-    elif kind == _ACK:
-        event = Acked(uid, _unpack_ranges(payload))
-    elif kind == _SKIP:
-        event = Skipped(uid, first, _unpack_ranges(payload))
-    else:
-        event = _decode_catalog(payload)
-    return event, body + size + -size % ALIGNMENT
+        return Published(uid, first, count, time_us, Place(segment, body, size), key)
+    if kind == _MOVE:
+        return Moved(uid, first, count, time_us, Place(segment, body, size), key)
+    payload = data[body : body + size]
+    if kind == _ACK:
+        return Acked(uid, _unpack_ranges(payload))
+    if kind == _SKIP:
+        return Skipped(uid, first, _unpack_ranges(payload))
+    event: Event = _decode_catalog(payload)
+    return event
 
 
 def _seal(header: bytearray, pieces: Pieces) -> None:

@@ -120,12 +120,14 @@ class Subscription:
         """How long an unacked message is kept, seconds: the topic may keep it longer."""
         return max(self.settings.retention_s, self.topic.retention_s)
 
-    def extend(self, block: Block) -> None:
-        """Take the messages of a publish."""
+    def extend(self, block: Block) -> bool:
+        """Take the messages of a publish; tell whether they count as acked at once."""
         stop = block.first + block.messages
         self.backlog.extend_to(stop, block.key if self.settings.ordered else 0)
-        if block.time_us < self.discard_until_us:
+        discarded = block.time_us < self.discard_until_us
+        if discarded:
             self.backlog.ack(np.arange(block.first, stop))
+        return discarded
 
     def update(self, settings: SubscriptionSettings) -> None:
         """Take new settings; what was acked before acked messages are retained is not."""

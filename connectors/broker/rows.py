@@ -21,6 +21,7 @@ __all__ = [
     "numbers",
     "offsets",
     "plain_map",
+    "size_bytes",
     "sizes_bytes",
     "stored",
     "text",
@@ -142,6 +143,21 @@ def sizes_bytes(rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
     for texts in (attributes.keys, attributes.items):
         sizes += np.diff(offsets(texts, whole=True)[entries])
     return sizes
+
+
+def size_bytes(rows: pa.RecordBatch) -> int:
+    """Return the size of all messages together, as ``sizes_bytes`` counts it."""
+    attributes = rows.column("attributes")
+    entries = offsets(attributes)
+    first, last = int(entries[0]), int(entries[-1])
+    size = 0
+    for texts in (attributes.keys, attributes.items):
+        ends = offsets(texts, whole=True)
+        size += int(ends[last]) - int(ends[first])
+    for column in (rows.column("data"), rows.column("ordering_key")):
+        ends = offsets(column)
+        size += int(ends[-1]) - int(ends[0])
+    return size
 
 
 def join(parts: list[pa.RecordBatch]) -> pa.RecordBatch:

@@ -84,9 +84,11 @@ class State(Registry):
         topic.blocks.append(block)
         topic.last_publish = event.first_id, topic.end
         topic.end += event.count
+        unneeded = not topic.subscriptions
         for subscription in topic.subscriptions.values():
-            subscription.extend(block)
-        self._settle(topic)
+            unneeded |= subscription.extend(block)
+        if unneeded:
+            self._settle(topic)
         return True
 
     def _moved(self, event: Moved) -> bool:
