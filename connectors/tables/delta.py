@@ -13,6 +13,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from connectors.clients import storage_endpoint
+from connectors.objects import store_of
 from connectors.store import is_remote
 from connectors.tables.errors import explained
 from connectors.tables.files import DataFile
@@ -22,7 +23,7 @@ from connectors.tables.stats import statistics
 from connectors.tables.values import texts, unit_type
 from transforms.errors import ConfigError, PermanentError
 
-__all__ = ["DeltaLog"]
+__all__ = ["DeltaLog", "storage_options"]
 
 APP, VERSION, FILES = "headrace.app", "headrace.version", "headrace.files"
 """Keys of a commit's information."""
@@ -43,7 +44,7 @@ class DeltaLog:
 
     def __init__(self, spec: TableSpec) -> None:
         self._spec = spec
-        self._options = _storage_options(spec.root)
+        self._options = storage_options(spec.root)
         self._table: DeltaTable | None = None
         self._before = -1
 
@@ -154,12 +155,30 @@ class DeltaLog:
         return AddAction(path, file.bytes, partition, now_ms, True, statistics(file.footer))
 
     def recorded(self, app: str, version: int) -> str | None:
-        """Return the digest of a commit's files, if the recent history tells it."""
-        with self._explained():
-            for entry in self._found.history(_HISTORY_MAX):
-                if entry.get(APP) == app and entry.get(VERSION) == str(version):
-                    return str(entry.get(FILES))
+        """Return the digest of a commit's files, if the recent history tells it.
+
+        Read here, for ``DeltaTable.history`` keeps Python's lock while it waits for the network.
+        """
+        newest = self._found.version()
+        for number in range(newest, max(newest - _HISTORY_MAX, -1), -1):
+            told = self._information(number)
+            if told is None:
+                return None  # cleaned up
+            if told.get(APP) == app and told.get(VERSION) == str(version):
+                return str(told.get(FILES))
         return None
+
+    def _information(self, number: int) -> dict[str, Any] | None:
+        """Return what a version says of itself; None if it is gone."""
+        try:
+            lines = store_of(self._spec.root).read(self._entry(number)).splitlines()
+        except FileNotFoundError:
+            return None
+        found = (json.loads(line) for line in lines if b'"commitInfo"' in line)
+        return next((each["commitInfo"] for each in found if "commitInfo" in each), {})
+
+    def _entry(self, number: int) -> str:
+        return f"{self._spec.root}/_delta_log/{number:020d}.json"
 
     def new_files(self) -> list[str]:
         """Return the files of this machine that the last commit has written."""
@@ -168,7 +187,7 @@ class DeltaLog:
         self.refresh()
         # Those of others in between too: a log with a gap ends there.
         versions = range(self._before + 1, self._found.version() + 1)
-        return [f"{self._spec.root}/_delta_log/{version:020d}.json" for version in versions]
+        return [self._entry(version) for version in versions]
 
     @property
     def _found(self) -> DeltaTable:
@@ -192,7 +211,7 @@ def _level_field(level: Level, own: dict[str, pa.Field]) -> pa.Field:
     return pa.field(level.name, unit_type(level.unit) if level.unit else own[level.column].type)
 
 
-def _storage_options(root: str) -> dict[str, str] | None:
+def storage_options(root: str) -> dict[str, str] | None:
     """Return what tells ``deltalake`` of a local server of Cloud Storage."""
     if not is_remote(root) or not storage_endpoint().is_local:
         return None
