@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_stream
 from apache_beam.transforms.trigger import AccumulationMode, AfterCount, AfterWatermark
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
+from deltalake import DeltaTable
 
 from connectors import lake, pubsub
 from connectors.broker import Broker
@@ -24,6 +27,7 @@ from connectors.job import JobOptions
 from connectors.objects import store_of
 from connectors.run import Run
 from connectors.tables.commit import next_version
+from connectors.tables.delta import storage_options
 from connectors.tables.table import open_table
 from pipelines import lake_compact, launch, pubsub_to_lake
 from pipelines.demo import flights
@@ -31,6 +35,8 @@ from pipelines.params import parse_flags
 from runners import direct
 from runners.local import LocalRunner
 from tests.processes import wait_until
+from tests.storage_servers import Fault, StorageServer
+from tests.storage_xml import XmlServer
 from tests.tables import KINDS, commits_of, files_of, rows_of, spec_of
 from transforms.batch import Batch
 from transforms.errors import ConfigError, PermanentError, TransientError
@@ -41,6 +47,8 @@ SUBSCRIPTION = "projects/demo/subscriptions/flights"
 SCHEMA = Path(flights.__file__).with_name("flights.json")
 FLIGHTS = 2_600
 """Of three days."""
+SHARE = 0.05
+"""Of requests to Cloud Storage that fail."""
 
 
 @pytest.fixture(params=KINDS)
@@ -352,19 +360,76 @@ def test_a_column_of_null_and_empty_texts_is_partitioned(kind: str, root: str) -
 # --- Cloud Storage --------------------------------------------------------------------------------
 
 
-def test_a_table_of_iceberg_on_cloud_storage(bucket: str, tmp_path: Path) -> None:
-    """With a catalog elsewhere, in runs and on a runner without end; nothing stays staged."""
-    root = f"{bucket}/lake"
+def remote(kind: str, bucket: str, tmp_path: Path) -> lake.Delta | lake.Iceberg:
+    """Return a table on Cloud Storage; the catalog of Iceberg is a file here."""
+    if kind == "delta":
+        return lake.Delta(commit_s=0.1)
     catalog = f"type=sql,uri=sqlite:///{tmp_path / 'catalog.db'},warehouse={bucket}"
-    iceberg = lake.Iceberg(catalog=catalog, commit_s=0.1)
-    run(root, iceberg, numbers(1, 2))
-    run(root, iceberg, numbers(3))
+    return lake.Iceberg(catalog=catalog, commit_s=0.1)
+
+
+def drained(root: str, option: lake.Delta | lake.Iceberg, job: str, *batches: Batch) -> None:
     pipeline = beam.Pipeline(runner=LocalRunner())
-    batches = pipeline | beam.Create([numbers(4, 5)], reshuffle=False)
-    _ = batches | lake.Write(root, partition_by="k", job="job", table=iceberg)
+    source = pipeline | beam.Create(batches, reshuffle=False)
+    _ = source | lake.Write(root, partition_by="k", job=job, table=option)
     pipeline.run().wait_until_finish()
-    assert sorted(rows_of("iceberg", root, catalog)["n"].to_pylist()) == [1, 2, 3, 4, 5]
+
+
+def stored(option: lake.Delta | lake.Iceberg, root: str) -> list[int]:
+    if isinstance(option, lake.Iceberg):
+        return sorted(rows_of("iceberg", root, option.catalog)["n"].to_pylist())
+    table = DeltaTable(root, storage_options=storage_options(root))
+    return sorted(table.to_pyarrow_table()["n"].to_pylist())
+
+
+@pytest.fixture
+def clouds(
+    bucket: str, storage_server: StorageServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[XmlServer]:
+    """Both APIs of Cloud Storage, of which ``deltalake`` needs the older one."""
+    with XmlServer(storage_server.port) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        yield server
+
+
+def test_a_table_on_cloud_storage(
+    kind: str, bucket: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """In runs, on a runner without end, and from two jobs at a time; nothing stays staged."""
+    if kind == "delta":
+        request.getfixturevalue("clouds")
+    root = f"{bucket}/lake"
+    option = remote(kind, bucket, tmp_path)
+    run(root, option, numbers(1, 2))
+    run(root, option, numbers(3))
+    drained(root, option, "a", numbers(4, 5))
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(drained, root, option, f"b{n}", numbers(n)) for n in (6, 7)]:
+            done.result()
+    assert stored(option, root) == [1, 2, 3, 4, 5, 6, 7]
     assert not [file.name for file in store_of(bucket).walk(bucket) if "staging" in file.name]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_lost_answers_of_cloud_storage_add_nothing_twice(
+    seed: int, clouds: XmlServer, bucket: str, tmp_path: Path
+) -> None:
+    """A write that was done although nobody said so: the commit is recognised when tried again."""
+    root = f"{bucket}/lake"
+    option = remote("delta", bucket, tmp_path)
+    drained(root, option, "first", numbers(0))
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+
+    def choose(method: str, _path: str) -> Fault | None:
+        return chance.choice(["lose", "drop", 503]) if chance.random() < SHARE else None
+
+    clouds.choose = choose
+    for number in range(1, 6):
+        drained(root, option, f"job{number}", numbers(number))
+    assert clouds.injected
+    clouds.choose = lambda _method, _path: None
+    assert stored(option, root) == [0, 1, 2, 3, 4, 5]
 
 
 # --- disks ----------------------------------------------------------------------------------------
