@@ -14,10 +14,10 @@ from connectors import bigquery, lake, pubsub, storage
 from connectors.bigquery.destination import Destination
 from pipelines import kinds
 from pipelines.figures import Figures
-from pipelines.params import ExactlyOneOf, Group, param
+from pipelines.params import Group, param
+from pipelines.rules import ExactlyOneOf, OnlyWith, Rule
 from transforms.aggregate import PANE_INDEX, WINDOW_END, WINDOW_START
 from transforms.batch import Batch
-from transforms.errors import ConfigError
 from transforms.field import Field
 from transforms.message import ATTRIBUTES, MESSAGE_SCHEMA
 from transforms.metrics import (
@@ -35,7 +35,11 @@ __all__ = ["AnswerIds", "Answers"]
 class Answers(Group):
     """Where answers go: exactly one of three."""
 
-    RULES: ClassVar = (ExactlyOneOf(("output", "output_topic", "output_table")),)
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        ExactlyOneOf(("output", "output_topic", "output_table")),
+        OnlyWith(("id_attribute",), "output_topic", "counts only for a topic"),
+        OnlyWith(("partition_by",), "output", "counts only for a lake"),
+    )
 
     output: str | None = param(
         kinds.FOLDER,
@@ -80,19 +84,6 @@ class Answers(Group):
         """Return what accounts for messages: answers on a topic are published, others written."""
         sink = ROWS_WRITTEN if self.output_topic is None else MESSAGES_PUBLISHED
         return (MESSAGES_READ, sink, DUPLICATES, DEAD_LETTERS)
-
-    def check(self) -> None:
-        """Refuse folders, and attributes, where there are none."""
-        if self.id_attribute is not None and self.output_topic is None:
-            raise ConfigError(
-                "--id_attribute", self.id_attribute, "counts only for a topic",
-                "Give --output_topic, or leave it out",
-            )  # fmt: skip
-        if self.partition_by and self.output is None:
-            raise ConfigError(
-                "--partition_by", ",".join(map(str, self.partition_by)),
-                "counts only for a lake", "Give --output, or leave it out",
-            )  # fmt: skip
 
     def write(
         self, rows: beam.PCollection[Batch], schema: pa.Schema, by: Sequence[Field]

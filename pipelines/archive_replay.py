@@ -40,7 +40,7 @@ class Archive(Group):
     FILTERS: ClassVar = ("since", "until", "where")
 
     archive: str = param(
-        kinds.FOLDER,
+        kinds.INPUT_FOLDER,
         "Folder of the archive, or one below it.",
         example="./archive or gs://my-bucket/archive",
         group="Source",

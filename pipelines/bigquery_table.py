@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pyarrow as pa
 
 from connectors import bigquery
 from connectors.bigquery.destination import Destination
 from pipelines import checks, kinds
-from pipelines.params import Group, Kind, param
+from pipelines.kind import Kind
+from pipelines.params import Group, param
+from pipelines.rules import OnlyWith, Rule
 from transforms.errors import ConfigError
 from transforms.field import Field, message
 from transforms.message import MESSAGE_SCHEMA
@@ -39,22 +41,11 @@ def _partition(text: str) -> str:
     return text
 
 
-def _choice(name: str, choices: Iterable[str]) -> Kind:
-    known = tuple(choices)
-
-    def parse(text: str) -> str:
-        if text not in known:
-            raise ConfigError(name.lower(), text, f"must be {' or '.join(known)}", "Choose one")
-        return text
-
-    return Kind("|".join(known), parse)
-
-
-_SEMANTICS = _choice("SEMANTICS", (each.value for each in bigquery.Semantics))
-_MISSING = _choice("IF_MISSING", ("refuse", "create"))
-_PARTS = Kind("PART[,PART]", _parts)
-_PARTITION = Kind("PARTITION", _partition)
-_NAMES = Kind("NAME[,NAME]", _names)
+_SEMANTICS = kinds.choice("semantics", *(each.value for each in bigquery.Semantics))
+_MISSING = kinds.choice("if_missing", "refuse", "create")
+_PARTS = Kind("PART[,PART]", _parts, separator=",")
+_PARTITION = Kind("PARTITION", _partition, pattern="^(hour|day|month|year)[(].*[)]$")
+_NAMES = Kind("NAME[,NAME]", _names, separator=",")
 
 _FLAGS = bigquery.Terms(
     "--table", "--if_missing=create", "--partition_by", "--cluster_by", "--primary_key"
@@ -65,6 +56,17 @@ _FLAGS = bigquery.Terms(
 @dataclass(frozen=True, kw_only=True)
 class BigQueryTable(Group):
     """A table, or a template of tables."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        OnlyWith(
+            (
+                "partition_by", "partition_expiration", "cluster_by", "primary_key",
+                "table_expiration",
+            ),
+            "if_missing", "counts only for tables that are made", ("create",),
+        ),
+        OnlyWith(("change_sequence",), "change_type", "is of changes, and rows are none"),
+    )  # fmt: skip
 
     table: Destination = param(
         kinds.TABLE,
@@ -156,8 +158,6 @@ class BigQueryTable(Group):
         checks.require_columns("--table", self.table.fields, schema)
         for name in ("change_type", "change_sequence"):
             checks.require_columns(f"--{name}", filter(None, [getattr(self, name)]), schema)
-        if self.create() is None:
-            self._require_no_making()
         if schema is not None:
             self._require_no_clash(schema)
         self.write()
@@ -189,17 +189,6 @@ class BigQueryTable(Group):
             expiration_s=self.table_expiration,
             primary_key=self.primary_key,
         )
-
-    def _require_no_making(self) -> None:
-        for name in (
-            "partition_by", "partition_expiration", "cluster_by", "primary_key", "table_expiration",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value:
-                raise ConfigError(
-                    f"--{name}", value, "counts only for tables that are made",
-                    "Give --if_missing=create too, or leave it out",
-                )  # fmt: skip
 
     def _require_no_clash(self, schema: pa.Schema) -> None:
         for name in self.message_columns:

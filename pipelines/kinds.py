@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from connectors import dead_letter, lake, storage
 from connectors.pubsub import Missing, Route
 from connectors.pubsub.names import check_subscription, check_topic
-from pipelines.params import Kind
+from pipelines.kind import Kind
 from transforms.condition import Condition
 from transforms.duration import parse_duration
 from transforms.errors import ConfigError
@@ -37,6 +38,7 @@ __all__ = [
     "FILE_FORMAT",
     "FOLDER",
     "FOLDER_TEMPLATE",
+    "INPUT_FOLDER",
     "MULTIPLE",
     "PARTITIONS",
     "ROUTE",
@@ -50,15 +52,44 @@ __all__ = [
     "TOPIC",
     "TRIGGER",
     "WINDOW",
+    "choice",
 ]
 
 
-def _name(noun: str, check: Callable[[str, str], None]) -> Kind:
+# Patterns are for those who can't call our code: egrep's, which knows no \d, and weaker than it.
+_TIME_SPAN = "[0-9]{1,12}(ms|s|m|h|d)"
+_ID = "[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
+_TOPIC = f"projects/[^/ ]+/topics/{_ID}"
+_SUBSCRIPTION = f"projects/[^/ ]+/subscriptions/{_ID}"
+_OBJECTS = "gs://[^/ ]+(/.*)?"
+_TABLE = "[^/ ]+[.:][^/ ]+[.].+|projects/[^/ ]+/datasets/[^/ ]+/tables/[^/]+"
+
+
+def choice(noun: str, *choices: str, make: Callable[[str], Any] = str) -> Kind:
+    """Return the kind of parameters that are one of some words.
+
+    Args:
+        noun: what they choose.
+        choices: the words.
+        make: makes the value of a word.
+    """
+    either = f"{', '.join(choices[:-1])} or {choices[-1]}"
+
+    def parse(text: str) -> Any:
+        if text not in choices:
+            raise ConfigError(noun, text, f"must be {either}", f"Write {either}")
+        return make(text)
+
+    return Kind("|".join(choices), parse, choices=choices, pattern=f"^({'|'.join(choices)})$")
+
+
+def _name(noun: str, check: Callable[[str, str], None], pattern: str) -> Kind:
     def parse(text: str) -> str:
         check(noun, text)
         return text
 
-    return Kind(noun.upper(), parse)
+    name = noun.upper()
+    return Kind(name, parse, pattern=f"^{pattern}$", resource=f"PUBSUB_{name}")
 
 
 def _count(text: str) -> int:
@@ -118,20 +149,6 @@ def _table(text: str) -> object:
     return Destination(text)
 
 
-def _table_format(text: str) -> str:
-    if text not in ("parquet", "delta", "iceberg"):
-        raise ConfigError(
-            "format", text, "must be parquet, delta or iceberg", "Write for example delta"
-        )
-    return text
-
-
-def _missing(text: str) -> Missing:
-    if text not in ("stop", "dead"):
-        raise ConfigError("choice", text, "must be stop or dead", "Write stop or dead")
-    return Missing(text)
-
-
 def _attribute(text: str) -> str:
     size = len(text.encode())
     if not 1 <= size <= ATTRIBUTE_KEY_BYTES_MAX or text.startswith("goog"):
@@ -173,31 +190,55 @@ def _multiple(text: str) -> float:
     return float(text)
 
 
-SUBSCRIPTION = _name("subscription", check_subscription)
-TOPIC = _name("topic", check_topic)
-COUNT = Kind("N", _count)
-DEAD_LETTER = Kind("TOPIC|TABLE|FOLDER", dead_letter.target)
-PARTITIONS = Kind("LEVELS", lake.Partition.parse)
-TRIGGER = Kind("TRIGGER", parse_trigger)
-WINDOW = Kind("WINDOW", parse_windows)
-FAILURES = Kind("SUBSCRIPTION|TABLE|FOLDER", dead_letter.source)
-ATTRIBUTE = Kind("ATTRIBUTE", _attribute)
-CONDITION = Kind("CONDITION", Condition)
-MEASURES = Kind("MEASURES", parse_measures)
-MISSING = Kind("stop|dead", _missing)
-ROUTE = Kind("TOPIC", _route)
-TABLE_FORMAT = Kind("FORMAT", _table_format)
-CATALOG = Kind("NAME", str)
-SWITCH = Kind("[true|false]", _switch, implied="true")
-TABLE = Kind("TABLE", _table)
-TEXTS = Kind("NAME[,NAME]", _texts)
-TIME = Kind("TIME", _time)
-MULTIPLE = Kind("NUMBER", _multiple)
-DURATION = Kind("DURATION", parse_duration)
-FIELD = Kind("FIELD", Field.parse)
-FIELDS = Kind("FIELD[,FIELD]", _fields)
-OPTIONAL_FIELDS = Kind("FIELD[,FIELD]", lambda text: _fields(text) if text else ())
-FILE_FORMAT = Kind("FORMAT[:CODEC]", storage.parse_format)
-FOLDER = Kind("FOLDER", _folder)
+def _folder_kind(resource: str) -> Kind:
+    cloud = f"^{_OBJECTS}$"
+    return Kind("FOLDER", _folder, pattern="^.+$", cloud_pattern=cloud, resource=resource)
+
+
+SUBSCRIPTION = _name("subscription", check_subscription, _SUBSCRIPTION)
+TOPIC = _name("topic", check_topic, _TOPIC)
+COUNT = Kind("N", _count, type="integer", pattern="^[1-9][0-9]{0,14}$")
+DEAD_LETTER = Kind(
+    "TOPIC|TABLE|FOLDER", dead_letter.target,
+    pattern="^.+$", cloud_pattern=f"^({_OBJECTS}|{_TOPIC}|{_TABLE})$",
+)  # fmt: skip
+PARTITIONS = Kind("LEVELS", lake.Partition.parse, separator=",")
+TRIGGER = Kind("TRIGGER", parse_trigger, pattern=f"^(at_watermark|early:{_TIME_SPAN})$")
+WINDOW = Kind(
+    "WINDOW", parse_windows,
+    pattern=f"^((fixed:)?{_TIME_SPAN}|sliding:{_TIME_SPAN}/{_TIME_SPAN}"
+    f"|session:{_TIME_SPAN}(/.+)?)$",
+)  # fmt: skip
+FAILURES = Kind(
+    "SUBSCRIPTION|TABLE|FOLDER", dead_letter.source,
+    pattern="^.+$", cloud_pattern=f"^({_OBJECTS}|{_SUBSCRIPTION}|{_TABLE})$",
+)  # fmt: skip
+ATTRIBUTE = Kind("ATTRIBUTE", _attribute, pattern="^.{1,256}$")
+CONDITION = Kind("CONDITION", Condition, pattern="^.+$")
+MEASURES = Kind("MEASURES", parse_measures, separator=",", pattern="^.+=.+[(].*[)].*$")
+MISSING = choice("choice", *(each.value for each in Missing), make=Missing)
+# With braces it is a rule and no topic, which a console that lists topics would not let pass.
+ROUTE = Kind("TOPIC", _route, pattern="^projects/[^/]+/topics/.+$")
+TABLE_FORMAT = choice("format", "parquet", "delta", "iceberg")
+CATALOG = Kind("NAME", str, pattern="^.+$")
+SWITCH = Kind("[true|false]", _switch, implied="true", type="boolean", pattern="^(true|false)$")
+TABLE = Kind("TABLE", _table, pattern=f"^({_TABLE})$")  # with braces too
+TEXTS = Kind("NAME[,NAME]", _texts, separator=",")
+TIME = Kind(
+    "TIME", _time,
+    pattern="^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+([zZ]|[+-][0-9:]+))?$",
+)  # fmt: skip
+MULTIPLE = Kind("NUMBER", _multiple, type="number", pattern="^[0-9]{1,9}([.][0-9]{1,9})?$")
+DURATION = Kind("DURATION", parse_duration, pattern=f"^{_TIME_SPAN}$")
+FIELD = Kind("FIELD", Field.parse, pattern="^.+$")
+FIELDS = Kind("FIELD[,FIELD]", _fields, separator=",", pattern="^.+$")
+OPTIONAL_FIELDS = Kind(
+    "FIELD[,FIELD]", lambda text: _fields(text) if text else (), separator=","
+)  # fmt: skip
+FILE_FORMAT = Kind(
+    "FORMAT[:CODEC]", storage.parse_format, pattern="^(avro|jsonl|parquet)(:[a-z0-9]+)?$"
+)
+FOLDER = _folder_kind("GCS_WRITE_FOLDER")
+INPUT_FOLDER = _folder_kind("GCS_READ_FOLDER")
 FOLDER_TEMPLATE = Kind("TEMPLATE", _template)
-SCHEMA_FILE = Kind("FILE", _schema)
+SCHEMA_FILE = Kind("FILE", _schema, pattern="^.+$")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pyarrow as pa
 
 from connectors import lake
 from pipelines import kinds
 from pipelines.params import Group, param
+from pipelines.rules import OnlyWith, Rule
 from transforms.errors import ConfigError
 
 __all__ = ["LakeTable"]
@@ -20,6 +22,17 @@ _FLAGS = {"table": "--iceberg_table"}
 @dataclass(frozen=True, kw_only=True)
 class LakeTable(Group):
     """The format of the lake, and what it needs."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        OnlyWith(
+            ("catalog", "iceberg_table"), "table_format", "is for Iceberg tables alone",
+            ("iceberg",),
+        ),
+        OnlyWith(
+            ("add_columns",), "table_format", "is for tables: each plain file has its own columns",
+            ("delta", "iceberg"),
+        ),
+    )  # fmt: skip
 
     table_format: str = param(
         kinds.TABLE_FORMAT,
@@ -58,18 +71,7 @@ class LakeTable(Group):
     )
 
     def check(self) -> None:
-        """Refuse flags that the format has no use for, and an Iceberg table that has no place."""
-        for flag, value in (("--catalog", self.catalog), ("--iceberg_table", self.iceberg_table)):
-            if value is not None and self.table_format != "iceberg":
-                raise ConfigError(
-                    flag, value, "is for Iceberg tables alone",
-                    "Leave it out, or give --table_format=iceberg",
-                )  # fmt: skip
-        if self.add_columns and self.table_format == "parquet":
-            raise ConfigError(
-                "--add_columns", None, "is for tables: each plain file has its own columns",
-                "Leave it out, or give --table_format=delta or iceberg",
-            )  # fmt: skip
+        """Refuse an Iceberg table that has no place."""
         self.require_table(lambda: self.table(None))
 
     def require_table(self, make: Callable[[], object]) -> None:

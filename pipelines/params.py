@@ -18,15 +18,19 @@ import dataclasses
 import difflib
 import inspect
 import re
+import shlex
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from pipelines.figures import WRITING, Figures
+from pipelines.kind import Kind
+from pipelines.rules import ExactlyOneOf, Rule
 from transforms.errors import ConfigError
 
 __all__ = [
+    "ConfigError",
     "ExactlyOneOf",
     "Group",
     "Kind",
@@ -35,24 +39,13 @@ __all__ = [
     "help_text",
     "param",
     "parse_flags",
+    "rules",
     "specs",
     "validated",
 ]
 
 P = TypeVar("P")
 _METADATA_KEY = "headrace.param"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a flag's text may be: ``parse`` returns the value or raises ConfigError.
-
-    ``implied`` is the text of a flag that stands alone, for one that switches something on.
-    """
-
-    name: str
-    parse: Callable[[str], Any]
-    implied: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,22 +65,11 @@ class Spec:
         """The flag on the command line."""
         return f"--{self.name}"
 
-
-@dataclass(frozen=True)
-class ExactlyOneOf:
-    """A rule of a Params class: exactly one of these parameters must be given."""
-
-    names: tuple[str, ...]
-
-    def check(self, given: Iterable[str]) -> None:
-        """Raise ConfigError unless exactly one of the names was given."""
-        found = sorted(set(self.names) & set(given))
-        if len(found) != 1:
-            flags = " or ".join(f"--{name}" for name in self.names)
-            were = f"and {len(found)} were" if found else "and none was"
-            raise ConfigError(
-                flags, None, f"exactly one of them must be given, {were}", f"Give either {flags}"
-            )
+    @property
+    def examples(self) -> list[str]:
+        """The values that the example shows, without the quotes that a shell needs."""
+        shown = re.split(r", (?=gs:)| or ", self.example) if self.example else []
+        return ["".join(shlex.split(each)) if each[:1] == "'" else each for each in shown]
 
 
 class Group:
@@ -98,7 +80,7 @@ class Group:
     The ``RULES`` of all of them hold, and ``check`` of each is called when all values are set.
     """
 
-    RULES: ClassVar[tuple[ExactlyOneOf, ...]] = ()
+    RULES: ClassVar[tuple[Rule, ...]] = ()
     FILTERS: ClassVar[tuple[str, ...]] = ()
     """Names of the parameters that leave out a part of what is read."""
 
@@ -163,6 +145,11 @@ def specs(params_class: type) -> list[Spec]:
     ]
 
 
+def rules(params_class: type) -> list[Rule]:
+    """Return the rules of a Params class and of the groups that it takes."""
+    return [rule for owner in _lineage(params_class) for rule in vars(owner).get("RULES", ())]
+
+
 def validated(params_class: type[P], texts: Mapping[str, str]) -> P:
     """Return the parameters made from texts by name.
 
@@ -170,14 +157,12 @@ def validated(params_class: type[P], texts: Mapping[str, str]) -> P:
         ConfigError: a value breaks the rule of its kind, a required parameter is missing, or a
             rule of the class is broken.
     """
-    for owner in _lineage(params_class):
-        for rule in vars(owner).get("RULES", ()):
-            rule.check(texts)
-    values = {}
-    for spec in specs(params_class):
-        if spec.name in texts:
-            values[spec.name] = _parsed(spec, texts[spec.name])
-        elif spec.required:
+    declared = specs(params_class)
+    values = {spec.name: _parsed(spec, texts[spec.name]) for spec in declared if spec.name in texts}
+    for rule in rules(params_class):
+        rule.check(texts)
+    for spec in declared:
+        if spec.required and spec.name not in texts:
             raise ConfigError(spec.flag, None, "is required", _fix(spec))
     try:
         return params_class(**values)

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from connectors import pubsub
 from pipelines import kinds
-from pipelines.params import ExactlyOneOf, Group, param
+from pipelines.params import Group, param
+from pipelines.rules import ExactlyOneOf, Rule
 
 __all__ = ["Input", "Limits", "Source"]
 
@@ -16,7 +17,7 @@ __all__ = ["Input", "Limits", "Source"]
 class Input(Group):
     """A subscription, or a topic from now on."""
 
-    RULES: ClassVar = (ExactlyOneOf(("subscription", "topic")),)
+    RULES: ClassVar[tuple[Rule, ...]] = (ExactlyOneOf(("subscription", "topic")),)
 
     subscription: str | None = param(
         kinds.SUBSCRIPTION,

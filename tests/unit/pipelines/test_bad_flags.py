@@ -53,7 +53,7 @@ WRONG: dict[str, list[str]] = {
     "PARTITION": ["week(departure)", "day(", ""],
     "NAME[,NAME]": [],
     "NAME": [],
-    "FORMAT": ["orc", ""],
+    "parquet|delta|iceberg": ["orc", ""],
 }
 """Texts that no flag of a kind may have, by the kind's name; of names any is right."""
 
