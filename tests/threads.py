@@ -38,6 +38,7 @@ def _left(before: set[threading.Thread]) -> list[threading.Thread]:
         and not _is_idle_worker(thread)
         and not _asks_for_a_bucket(thread)
         and not _reads_manifests(thread)
+        and not _is_of_grpc(thread)
     ]
 
 
@@ -56,6 +57,13 @@ def _reads_manifests(thread: threading.Thread) -> bool:
     module = sys.modules.get("pyiceberg.utils.concurrent")
     pool = module and module.ExecutorFactory._instance
     return pool is not None and thread in pool._threads
+
+
+def _is_of_grpc(thread: threading.Thread) -> bool:
+    """Whether it is one of gRPC's own, which has called Python once, for a token, and waits now."""
+    return isinstance(thread, threading._DummyThread) and not sys._current_frames().get(
+        thread.ident
+    )
 
 
 def _described(thread: threading.Thread) -> str:
