@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from connectors.broker.settings import SubscriptionSettings, TopicSettings
@@ -199,18 +201,21 @@ class Model:
         return found
 
     def settle(self, topic: ModelTopic) -> None:
-        """Drop the rows of the oldest blocks, up to the first that holds something needed."""
-        needed = self.needed(topic)
-        keep = {topic.messages[p].block for p in needed}
-        first = min(keep, default=self.blocks + 1)
-        first_needed = min(needed, default=len(topic.messages))
-        for message in topic.messages:
-            if message.block < first and message.position < first_needed:
-                message.there = False
+        """Drop the rows of blocks that end below everything needed."""
+        first_needed = min(self.needed(topic), default=len(topic.messages))
+        self._keep(topic, lambda positions: max(positions) >= first_needed)
 
     def sweep(self) -> None:
         """Drop the rows of every block that holds nothing needed."""
         for topic in self.topics.values():
-            keep = {topic.messages[p].block for p in self.needed(topic)}
-            for message in topic.messages:
-                message.there &= message.block in keep
+            needed = self.needed(topic)
+            self._keep(topic, lambda positions, needed=needed: not needed.isdisjoint(positions))
+
+    def _keep(self, topic: ModelTopic, wanted: Callable[[list[int]], bool]) -> None:
+        blocks = defaultdict(list)
+        for message in topic.messages:
+            if message.there:
+                blocks[message.block].append(message.position)
+        for positions in blocks.values():
+            for position in positions:
+                topic.messages[position].there = wanted(positions)

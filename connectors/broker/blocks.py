@@ -91,6 +91,15 @@ class Blocks:
         """Return the hash of the ordering key of each position; 0 is no key."""
         return self.keys[np.searchsorted(self.firsts, positions, side="right") - 1]
 
+    def there(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
+        """Return for each position of a range, which ends where the topic does, if it has rows."""
+        edges = np.zeros(stop - start + 1, np.int8)
+        inside = self.stops > start
+        edges[np.maximum(self.firsts[inside], start) - start] += 1
+        edges[self.stops[inside] - start] -= 1
+        there: npt.NDArray[np.bool_] = np.cumsum(edges, dtype=np.int8)[:-1] > 0
+        return there
+
     def runs(self, start: int) -> Iterator[tuple[int, int, int]]:
         """Yield first position, stop and key of the blocks that end behind a position."""
         live = self._live()[max(0, self.index(start)) :]

@@ -234,6 +234,10 @@ class TopicState(msgspec.Struct, frozen=True):
     deleted: bool
     end: int
     retained_from: int | None = None
+    rows_from: int = 0
+    """The position below which no rows are kept."""
+    rows: bytes = b""
+    """Compressed bitmap of which positions from there to ``end`` have rows; empty if all have."""
 
 
 class SubscriptionState(msgspec.Struct, frozen=True):

@@ -146,7 +146,7 @@ class Registry:
         return Checkpoint(
             self.next_id,
             [
-                TopicState(t.uid, t.settings, t.deleted, t.end, t.retained_from)
+                TopicState(t.uid, t.settings, t.deleted, t.end, t.retained_from, *t.rows())
                 for t in self._topics_by_uid.values()
             ],
             [
@@ -249,6 +249,7 @@ class Registry:
         for saved in checkpoint.topics:
             topic = Topic(saved.uid, saved.settings, saved.end, saved.deleted, saved.retained_from)
             topic.blocks = blocks.get(saved.uid, topic.blocks)
+            topic.keep_rows(saved.rows_from, saved.rows)
             self._add_topic(topic)
         for each in checkpoint.subscriptions:
             topic = self._topics_by_uid[each.topic_uid]

@@ -10,7 +10,7 @@ from connectors.broker.backlog import Backlog
 from connectors.broker.blocks import Blocks
 from connectors.broker.events import Block, Sought
 from connectors.broker.names import DELETED_TOPIC
-from connectors.broker.need import Mask, Need, Part, unpacked
+from connectors.broker.need import Mask, Need, Part, packed, unpacked
 from connectors.broker.settings import SnapshotSettings, SubscriptionSettings, TopicSettings
 
 __all__ = ["Snapshot", "Subscription", "Topic"]
@@ -72,6 +72,25 @@ class Topic:
         lows += [each.base for each in self.snapshots.values()]
         lows.append(self.end if self.retained_from is None else self.retained_from)
         return min(lows)
+
+    def rows(self) -> tuple[int, bytes]:
+        """Return where rows begin, and the bitmap of a checkpoint that says which are there."""
+        if not self.blocks:
+            return self.end, b""
+        start = int(self.blocks.firsts[0])
+        there = self.blocks.there(start, self.end)
+        return start, b"" if there.all() else packed(there)
+
+    def keep_rows(self, start: int, bitmap: bytes) -> None:
+        """Let go of blocks that were gone when ``rows`` was called, whatever segments still hold.
+
+        Segments are deleted without regard to what is written in them beside the rows, such as that
+        blocks in others were let go of.
+        """
+        self.blocks.drop_below(start)
+        if bitmap:
+            there = unpacked(bitmap, self.end - start)
+            self.blocks.keep(there[np.maximum(self.blocks.firsts - start, 0)])
 
     def need(self) -> Need:
         """Return which messages somebody needs."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from connectors.broker.errors import FailedPrecondition
 from connectors.broker.events import Sought
-from connectors.broker.need import Mask, Part, packed
+from connectors.broker.need import Part, packed
 from connectors.broker.resources import Snapshot, Subscription, Topic
 
 __all__ = ["sought", "to_snapshot", "to_time"]
@@ -39,7 +39,7 @@ def to_time(subscription: Subscription, time_us: int, now_us: int) -> Part:
     wanted[unacked.base - base :] = unacked.needed
     wanted[retained - base :] = True
     wanted[: max(0, _published_since(topic, time_us) - base)] = False
-    wanted &= _there(topic, base)
+    wanted &= topic.blocks.there(base, topic.end)
     return Part(base, wanted)
 
 
@@ -73,14 +73,3 @@ def _published_since(topic: Topic, time_us: int) -> int:
     """Return the first position that was published at a time or later."""
     older = topic.blocks.older_than(time_us)
     return int(topic.blocks.firsts[older]) if older < len(topic.blocks) else topic.end
-
-
-def _there(topic: Topic, base: int) -> Mask:
-    """Return for each position from ``base`` on whether its rows are in a block."""
-    edges = np.zeros(topic.end - base + 1, np.int8)
-    stops = topic.blocks.stops
-    inside = stops > base
-    edges[np.maximum(topic.blocks.firsts[inside], base) - base] += 1
-    edges[stops[inside] - base] -= 1
-    there: Mask = np.cumsum(edges, dtype=np.int8)[:-1] > 0
-    return there

@@ -14,6 +14,8 @@ from connectors.broker.events import (
     Published,
     SubscriptionCreated,
     SubscriptionDeleted,
+    SubscriptionUpdated,
+    Swept,
     TopicCreated,
     TopicDeleted,
 )
@@ -192,14 +194,39 @@ def test_checkpoint_gives_the_same_state() -> None:
     )
     backlog = state.subscription(S).backlog
     backlog.take(backlog.peek(1), np.ones(1), 0.0, 10.0, generation=1)
-    restored = state_of(state.checkpoint())
-    assert restored.checkpoint() == state.checkpoint()
+    checkpoint = state.checkpoint()
+    restored = state_of(checkpoint)
     assert waiting(restored.subscription(S)) == [1, 2, 4]
     with pytest.raises(CorruptLog, match="3 messages of topic"):
         restored.check_complete()
-    state.apply(state.checkpoint())
+    state.apply(checkpoint)
     state.check_complete()
+    assert state.checkpoint() == checkpoint
     assert waiting(state.subscription(S)) == [1, 2, 4]
+
+
+def test_checkpoint_tells_which_rows_are_gone() -> None:
+    """Blocks that were let go of don't come back with a segment that still has their bytes."""
+    events = TOPIC, SUBSCRIPTION, publish(1), publish(1), publish(1), Acked(2, np.array([1]))
+    state = state_of(*events)
+    state.sweep()
+    restored = state_of(*events, state.checkpoint())
+    assert [block.first for block in restored.topic(T).blocks] == [0, 2]
+    state.apply(Acked(2, np.array([0])))
+    restored = state_of(*events, state.checkpoint())
+    assert [block.first for block in restored.topic(T).blocks] == [2]
+    retained = SubscriptionUpdated(2, SubscriptionSettings(S, T, retain_acked=True))
+    restored = state_of(*events, Swept(), retained, state_of(*events).checkpoint())
+    assert [block.first for block in restored.topic(T).blocks] == [0, 2]
+
+
+def test_deleted_topic_retains_nothing() -> None:
+    """Its subscriptions keep what they have, and that is all."""
+    retaining = TopicCreated(1, TopicSettings(T, retention_s=600))
+    events = retaining, SUBSCRIPTION, publish(1), publish(1), Acked(2, np.array([0]))
+    assert len(state_of(*events).topic(T).blocks) == 2
+    state = state_of(*events, TopicDeleted(1))
+    assert len(state.subscription(S).topic.blocks) == 1
 
 
 @pytest.mark.parametrize(("name", "deletion"), [
