@@ -45,7 +45,10 @@ class Presenting:
         # A fault takes back what is behind it in its ordering key.
         held = subscription.backlog.holds(positions, delivery.generation)
         kept = np.flatnonzero(done.kept & held)
-        return _chosen(delivery, kept, done.data, done.attributes) if kept.size else None
+        if kept.size == 0:
+            return None
+        results = (rows.where(each, held[done.kept]) for each in (done.data, done.attributes))
+        return _chosen(delivery, kept, *results)
 
 
 def _chosen(delivery: Delivery, kept: npt.NDArray[np.int64], *changed: pa.Array) -> Delivery:
