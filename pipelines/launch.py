@@ -53,7 +53,7 @@ from runners.local.failure import explain
 from runners.local.options import LocalOptions
 from transforms import errors
 
-__all__ = ["beam_parser", "main", "other_flags", "run_bounded", "status"]
+__all__ = ["beam_parser", "log_to_stderr", "main", "other_flags", "run_bounded", "status"]
 
 _log = logging.getLogger("headrace")
 
@@ -66,13 +66,18 @@ def main(module_name: str) -> NoReturn:
     Args:
         module_name: importable name, so that no class is pickled as ``__main__``'s.
     """
+    log_to_stderr()
+    end_with(lambda: status(importlib.import_module(module_name), sys.argv[1:]))
+
+
+def log_to_stderr() -> None:
+    """Set up the log of a process that runs pipelines: ours from INFO on, Beam's from WARNING."""
     # By way of the present sys.stderr, which the progress line replaces while it is shown.
     handler = logging.StreamHandler(_Stderr())
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", handlers=[handler]
     )
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    end_with(lambda: status(importlib.import_module(module_name), sys.argv[1:]))
 
 
 def other_flags() -> dict[str, Parser]:

@@ -39,6 +39,7 @@ __all__ = [
     "help_text",
     "param",
     "parse_flags",
+    "parsed",
     "rules",
     "specs",
     "validated",
@@ -158,7 +159,7 @@ def validated(params_class: type[P], texts: Mapping[str, str]) -> P:
             rule of the class is broken.
     """
     declared = specs(params_class)
-    values = {spec.name: _parsed(spec, texts[spec.name]) for spec in declared if spec.name in texts}
+    values = {spec.name: parsed(spec, texts[spec.name]) for spec in declared if spec.name in texts}
     for rule in rules(params_class):
         rule.check(texts)
     for spec in declared:
@@ -179,7 +180,8 @@ def _as_typed(error: ConfigError, texts: Mapping[str, str]) -> ConfigError:
     return ConfigError(error.name, text, part + error.rule, error.fix)
 
 
-def _parsed(spec: Spec, text: str) -> Any:
+def parsed(spec: Spec, text: str) -> Any:
+    """Return the value of a text, or raise a ConfigError that names the flag."""
     try:
         return spec.kind.parse(text)
     except ConfigError as error:

@@ -1,0 +1,47 @@
+# Made by python -m templates generate.
+terraform {
+  required_providers {
+    google-beta = {
+      source  = "hashicorp/google-beta"
+      version = ">= 5.0"
+    }
+  }
+}
+
+locals {
+  parameters = {
+    archive       = var.archive
+    since         = var.since
+    until         = var.until
+    where         = var.where
+    output_topic  = var.output_topic
+    missing_topic = var.missing_topic
+    rate          = tostring(var.rate)
+    dead_letter   = var.dead_letter
+    speed         = tostring(var.speed)
+    id_attribute  = var.id_attribute
+  }
+}
+
+resource "google_dataflow_flex_template_job" "job" {
+  provider = google-beta
+
+  name                    = var.job_name
+  project                 = var.project
+  region                  = var.region
+  container_spec_gcs_path = var.container_spec_gcs_path
+  temp_location           = var.temp_location
+  staging_location        = var.staging_location
+  service_account_email   = var.service_account_email
+  machine_type            = var.machine_type
+  num_workers             = var.num_workers
+  max_workers             = var.max_workers
+  network                 = var.network
+  subnetwork              = var.subnetwork
+  labels                  = var.labels
+
+  on_delete = "cancel"
+
+  # Every value is a text; what is null stays out.
+  parameters = { for name, value in local.parameters : name => value if value != null }
+}

@@ -1,0 +1,155 @@
+"""Parameter files judged before anything starts: every mistake, with its file and line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.params import ConfigError, Spec, parsed, rules, validated
+from templates.catalogue import Template
+from templates.parameter_file import Given, overlaid, typed_text
+from templates.references import Resolved, Secrets, resolved
+
+__all__ = ["Checked", "check"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known about the parameters of a job.
+
+    Attributes:
+        texts: of each parameter that is given, by name, as a flag would have it.
+        problems: all that is wrong; without any the job can be started.
+        waiting: names of parameters whose secrets were not read, so that nobody knows.
+    """
+
+    texts: dict[str, str]
+    problems: tuple[ConfigError, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+
+def check(
+    template: Template,
+    paths: Sequence[Path],
+    secrets: Secrets | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Checked:
+    """Judge the parameters of a template that files give, the later above the earlier.
+
+    Args:
+        template: one of the catalogue.
+        paths: of the files.
+        secrets: reads them; None leaves them, and the rules that need their values, unchecked.
+        environment: the variables that files refer to.
+    """
+    try:
+        given = overlaid(paths)
+    except ConfigError as error:
+        return Checked({}, (error,))
+    return _Check(template, given, paths).run(secrets, environment)
+
+
+class _Check:
+    def __init__(
+        self, template: Template, given: Mapping[str, Given], paths: Sequence[Path]
+    ) -> None:
+        self._params = template.params
+        self._name = template.name
+        self._specs = {spec.name: spec for spec in template.parameters}
+        self._given = given
+        self._file = str(paths[-1]) if paths else "--params"
+        self._resolved: dict[str, Resolved] = {}
+
+    def run(self, secrets: Secrets | None, environment: Mapping[str, str]) -> Checked:
+        problems = [*self._unknown(), *self._each(secrets, environment)]
+        texts = {name: each.text for name, each in self._resolved.items()}
+        waiting = tuple(name for name, each in self._resolved.items() if not each.is_complete)
+        if not problems:
+            problems += self._missing()
+        if not problems:
+            problems += self._together(texts, complete=not waiting)
+        return Checked(texts, tuple(problems), waiting)
+
+    def _unknown(self) -> Iterator[ConfigError]:
+        for name, given in self._given.items():
+            if name not in self._specs:
+                close = difflib.get_close_matches(name, self._specs, n=1)
+                see = f"See: python -m templates describe {self._name}"
+                fix = f"Did you mean {close[0]}?" if close else see
+                place = f"{given.place}: {name}"
+                yield ConfigError(place, None, f"is no parameter of {self._name}", fix)
+
+    def _each(
+        self, secrets: Secrets | None, environment: Mapping[str, str]
+    ) -> Iterator[ConfigError]:
+        for name, given in self._given.items():
+            if name in self._specs:
+                try:
+                    self._one(self._specs[name], given, secrets, environment)
+                except ConfigError as error:
+                    yield error
+
+    def _one(
+        self, spec: Spec, given: Given, secrets: Secrets | None, environment: Mapping[str, str]
+    ) -> None:
+        written = typed_text(spec, given)
+        try:
+            found = resolved(written, secrets, environment)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{given.place}: {spec.name}", written, _within(error, written), error.fix
+            ) from error
+        self._resolved[spec.name] = found
+        if found.is_complete:
+            try:
+                parsed(spec, found.text)
+            except ConfigError as error:
+                raise self._placed(error) from None
+
+    def _missing(self) -> Iterator[ConfigError]:
+        for spec in self._specs.values():
+            if spec.required and spec.name not in self._resolved:
+                example = f" for example {spec.name}: {spec.examples[0]}" if spec.example else " it"
+                place = f"{self._file}: {spec.name}"
+                yield ConfigError(place, None, "is required", f"Write{example}")
+
+    def _together(self, texts: Mapping[str, str], *, complete: bool) -> Iterator[ConfigError]:
+        try:
+            if complete:
+                validated(self._params, texts)
+            else:
+                for rule in rules(self._params):
+                    rule.check(texts)
+        except ConfigError as error:
+            yield self._placed(error)
+
+    def _placed(self, error: ConfigError) -> ConfigError:
+        """Return an error about flags as one about lines, which shows no secret."""
+        names = [name for name in re.findall(r"--(\w+)", error.name) if name in self._given]
+        place = max((self._given[name] for name in names), key=_position, default=None)
+        value, rule = error.value, error.rule
+        for name in names:
+            if self._resolved[name].has_secret:
+                value = self._given[name].value
+                rule = rule.replace(self._resolved[name].text, "the secret")
+        where = place.place if place else self._file
+        return ConfigError(
+            f"{where}: {self._in_file(error.name)}", value,
+            self._in_file(rule), self._in_file(error.fix),
+        )  # fmt: skip
+
+    def _in_file(self, text: str) -> str:
+        """Return a text about flags with the names that they have in a file."""
+        return re.sub(r"--(\w+)", lambda flag: flag[1] if flag[1] in self._specs else flag[0], text)
+
+
+def _position(given: Given) -> tuple[str, int]:
+    return str(given.path), given.line
+
+
+def _within(error: ConfigError, written: str) -> str:
+    return error.rule if error.value == written else f"{error.value} {error.rule}"

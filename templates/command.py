@@ -1,0 +1,146 @@
+"""The command ``python -m templates``: pipelines as templates, with files of parameters.
+
+0    it went well; ``diff``: nothing differs
+1    ``diff``: something differs; ``run``: the job failed; ``generate --check``: files are stale
+2    a mistake in what was given; nothing was started
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.launch import other_flags
+from pipelines.params import ConfigError, help_text
+from templates import generate
+from templates.catalogue import TEMPLATES, find
+from templates.checking import Checked, check
+from templates.difference import difference
+from templates.flags import parser
+from templates.metadata import metadata
+from templates.references import SecretManager
+from templates.render import Launch, rendered
+from templates.running import Run, sample_beside
+
+__all__ = ["main"]
+
+BAD = 2
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what a command line says; return the exit code."""
+    commands = parser()
+    options, others = commands.parse_known_args(argv)
+    if others and options.command != "run":
+        commands.error(f"unknown: {' '.join(others)}")
+    options.others = others
+    try:
+        return _COMMANDS[options.command](options)
+    except ConfigError as error:
+        return _complain(error)
+
+
+def _complain(*problems: object) -> int:
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return BAD
+
+
+def _list(_: argparse.Namespace) -> int:
+    width = max(len(template.name) for template in TEMPLATES)
+    for category in dict.fromkeys(template.category for template in TEMPLATES):
+        print(f"{category}:")
+        for template in TEMPLATES:
+            if template.category == category:
+                print(f"  {template.name:{width}}  {template.title}")
+    return 0
+
+
+def _describe(options: argparse.Namespace) -> int:
+    template = find(options.name)
+    if options.json:
+        print(json.dumps(metadata(template), indent=2, ensure_ascii=False))
+        return 0
+    needs = "".join(f"\n  - {each}" for each in template.requirements)
+    print(f"{template.title} ({template.public_name})\n\nRequirements:{needs}\n")
+    print(help_text(template.params, template.module.__name__, template.about, other_flags()))
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    template = find(options.name)
+    checked = check(template, options.params)
+    if checked.problems:
+        return _complain(*checked.problems)
+    files = ", ".join(map(str, options.params))
+    print(f"{files}: good for {template.name}, with {len(checked.texts)} parameters")
+    for name in checked.waiting:
+        print(f"note: {name} has a secret, which is read and checked when the job is run")
+    return 0
+
+
+def _without_secrets(checked: Checked) -> dict[str, str]:
+    """Return the texts of parameters that may be shown."""
+    if checked.waiting:
+        raise ConfigError(
+            checked.waiting[0], None, "has a secret, which is only read for a run here",
+            "Give the parameter without it, or use: python -m templates run",
+        )  # fmt: skip
+    return checked.texts
+
+
+def _render(options: argparse.Namespace) -> int:
+    template = find(options.name)
+    checked = check(template, options.params)
+    if checked.problems:
+        return _complain(*checked.problems)
+    launch = Launch(options.spec, options.job_name, options.region)
+    print(rendered(options.form, template, _without_secrets(checked), launch), end="")
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    lines = list(difference(options.old, options.new))
+    print("".join(f"{line}\n" for line in lines), end="")
+    return 1 if lines else 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    template = find(options.name)
+    checked = check(template, options.params, SecretManager())
+    if checked.problems:
+        return _complain(*checked.problems)
+    run = Run(
+        folder=options.job_dir or Path("headrace-run") / template.name,
+        runner=options.runner,
+        embedded=options.broker == "embedded",
+        port=options.port,
+        messages=options.messages,
+        sample=None if options.messages else sample_beside(options.params),
+        options=tuple(options.others),
+    )
+    return run.start(template, checked.texts)
+
+
+def _generate(options: argparse.Namespace) -> int:
+    if not options.check:
+        print("".join(f"{path}\n" for path in generate.write()), end="")
+        return 0
+    stale = [path for path, _ in generate.stale()]
+    for path in stale:
+        print(f"stale: {path}; run python -m templates generate", file=sys.stderr)
+    return 1 if stale else 0
+
+
+_COMMANDS = {
+    "list": _list,
+    "describe": _describe,
+    "validate": _validate,
+    "diff": _diff,
+    "render": _render,
+    "run": _run,
+    "generate": _generate,
+}

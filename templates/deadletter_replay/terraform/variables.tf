@@ -1,0 +1,201 @@
+# Made by python -m templates generate.
+variable "project" {
+  description = "Project that the job runs in."
+  type        = string
+}
+
+variable "region" {
+  description = "Region that the job runs in."
+  type        = string
+}
+
+variable "job_name" {
+  description = "Name of the job."
+  type        = string
+}
+
+variable "container_spec_gcs_path" {
+  description = "The template: gs://BUCKET/OBJECT."
+  type        = string
+}
+
+variable "temp_location" {
+  description = "Folder for temporary objects."
+  type        = string
+  default     = null
+}
+
+variable "staging_location" {
+  description = "Folder for what workers are given."
+  type        = string
+  default     = null
+}
+
+variable "service_account_email" {
+  description = "Account of the workers."
+  type        = string
+  default     = null
+}
+
+variable "machine_type" {
+  description = "Of the workers."
+  type        = string
+  default     = null
+}
+
+variable "num_workers" {
+  description = "Workers at the start."
+  type        = number
+  default     = null
+}
+
+variable "max_workers" {
+  description = "Workers at most."
+  type        = number
+  default     = null
+}
+
+variable "network" {
+  description = "Network of the workers."
+  type        = string
+  default     = null
+}
+
+variable "subnetwork" {
+  description = "Subnetwork of the workers."
+  type        = string
+  default     = null
+}
+
+variable "labels" {
+  description = "Labels of the job."
+  type        = map(string)
+  default     = null
+}
+
+variable "failures" {
+  description = "Where the dead letters are: the folder or table that another pipeline's --dead_letter named, or a subscription of that topic. For example: ./dead_letters or projects/my-project/subscriptions/dead"
+  type        = string
+
+  validation {
+    condition     = can(regex("^(gs://[^/ ]+(/.*)?|projects/[^/ ]+/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}|[^/ ]+[.:][^/ ]+[.].+|projects/[^/ ]+/datasets/[^/ ]+/tables/[^/]+)$", var.failures))
+    error_message = "The failures must match ^(gs://[^/ ]+(/.*)?|projects/[^/ ]+/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}|[^/ ]+[.:][^/ ]+[.].+|projects/[^/ ]+/datasets/[^/ ]+/tables/[^/]+)$"
+  }
+}
+
+variable "from_pipeline" {
+  description = "Only failures of these pipelines. For example: pubsub_to_lake"
+  type        = list(string)
+  default     = null
+}
+
+variable "step" {
+  description = "Only failures of these steps, as --dry_run shows them. For example: Parse,Windowing"
+  type        = list(string)
+  default     = null
+}
+
+variable "error_kind" {
+  description = "Only failures of these kinds, as --dry_run shows them. For example: malformed_json"
+  type        = list(string)
+  default     = null
+}
+
+variable "since" {
+  description = "Only failures at this time or later. For example: 2026-01-31T09:30:00Z"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.since == null || can(regex("^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+([zZ]|[+-][0-9:]+))?$", var.since))
+    error_message = "The since must match ^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+([zZ]|[+-][0-9:]+))?$"
+  }
+}
+
+variable "until" {
+  description = "Only failures before this time. For example: 2026-02-01"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.until == null || can(regex("^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+([zZ]|[+-][0-9:]+))?$", var.until))
+    error_message = "The until must match ^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+([zZ]|[+-][0-9:]+))?$"
+  }
+}
+
+variable "max_messages" {
+  description = "Stop reading after this many messages (DirectRunner only)."
+  type        = number
+  default     = null
+}
+
+variable "max_seconds" {
+  description = "Stop reading after this time. The local runner then does what --on_stop says. For example: 5m"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.max_seconds == null || can(regex("^[0-9]{1,12}(ms|s|m|h|d)$", var.max_seconds))
+    error_message = "The max_seconds must match ^[0-9]{1,12}(ms|s|m|h|d)$"
+  }
+}
+
+variable "output_topic" {
+  description = "Topic to publish to. With fields in braces each message goes to its own; one that lacks a field, or has a value that makes no name, is a dead letter. For example: projects/my-project/topics/flights or projects/my-project/topics/{attribute:kind}"
+  type        = string
+
+  validation {
+    condition     = can(regex("^projects/[^/]+/topics/.+$", var.output_topic))
+    error_message = "The output_topic must match ^projects/[^/]+/topics/.+$"
+  }
+}
+
+variable "missing_topic" {
+  description = "What becomes of messages whose topic does not exist: stop, or dead for a dead letter. By default stop for one topic, and dead where there are fields in braces. For example: stop"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.missing_topic == null || can(regex("^(stop|dead)$", var.missing_topic))
+    error_message = "The missing_topic must match ^(stop|dead)$"
+  }
+}
+
+variable "rate" {
+  description = "Messages a second, of the whole job; by default as fast as possible. For example: 1000"
+  type        = number
+  default     = null
+}
+
+variable "dead_letter" {
+  description = "Where to keep what was rejected, with the reason and the whole message: a topic, a BigQuery table PROJECT.DATASET.TABLE, or a folder. For example: ./dead_letters or gs://my-bucket/dead_letters or projects/my-project/topics/dead"
+  type        = string
+
+  validation {
+    condition     = can(regex("^(gs://[^/ ]+(/.*)?|projects/[^/ ]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}|[^/ ]+[.:][^/ ]+[.].+|projects/[^/ ]+/datasets/[^/ ]+/tables/[^/]+)$", var.dead_letter))
+    error_message = "The dead_letter must match ^(gs://[^/ ]+(/.*)?|projects/[^/ ]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}|[^/ ]+[.:][^/ ]+[.].+|projects/[^/ ]+/datasets/[^/ ]+/tables/[^/]+)$"
+  }
+}
+
+variable "id_attribute" {
+  description = "Attribute that gets the id that the message once had; none by default. For example: source_message_id"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.id_attribute == null || can(regex("^.{1,256}$", var.id_attribute))
+    error_message = "The id_attribute must match ^.{1,256}$"
+  }
+}
+
+variable "max_replays" {
+  description = "How often a message may be replayed in all."
+  type        = number
+  default     = null
+}
+
+variable "dry_run" {
+  description = "Print what would be done, and do nothing (DirectRunner only)."
+  type        = bool
+  default     = null
+}

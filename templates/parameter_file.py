@@ -1,0 +1,132 @@
+"""Files of parameters: YAML or JSON, one above the other, whose values know where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from connectors.broker.declared.marked import Marked, read_marked
+from connectors.broker.errors import BadFile
+from pipelines.params import ConfigError, Spec
+
+__all__ = ["Given", "overlaid", "read", "typed_text"]
+
+_FOR_EDITORS = "$schema"
+_NAMES = {bool: "a boolean", int: "a number", float: "a number", str: "a text"}
+
+
+class Given(NamedTuple):
+    """A value as a file gives it: a scalar, or a list of texts."""
+
+    value: Any
+    path: Path
+    line: int
+
+    @property
+    def place(self) -> str:
+        """Where it stands."""
+        return f"{self.path}:{self.line}"
+
+
+def read(path: Path) -> dict[str, Given]:
+    """Return the values of a file by the names of parameters, which may be written with ``-``.
+
+    Raises:
+        ConfigError: it can't be read, is no YAML, or is no mapping; it names file and line.
+    """
+    try:
+        top = read_marked(path)
+    except BadFile as error:
+        place, _, rule = str(error).partition(": ")
+        raise ConfigError(place, None, rule, "Correct the file at that line") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            "--params", str(path), f"can't be read ({reason})", "Give the path of a file"
+        ) from None
+    if top.value is None:
+        return {}
+    if not isinstance(top.value, dict):
+        raise ConfigError(
+            f"{path}:{top.line}", None, "must hold a name and a value on each line",
+            "Write for example window: 1h",
+        )  # fmt: skip
+    return _named(path, top.value)
+
+
+def _named(path: Path, values: dict[str, Marked]) -> dict[str, Given]:
+    found: dict[str, Given] = {}
+    for written, marked in values.items():
+        name = written.replace("-", "_")
+        if written == _FOR_EDITORS:
+            continue
+        if name in found:
+            raise ConfigError(
+                f"{path}:{marked.line}: {written}", None,
+                f"is given twice; first in line {found[name].line}", "Remove one of the two",
+            )  # fmt: skip
+        found[name] = Given(marked.plain(), path, marked.line)
+    return found
+
+
+def overlaid(paths: Sequence[Path]) -> dict[str, Given]:
+    """Return the values of several files: what a later one gives counts, and its ``null`` removes.
+
+    Raises:
+        ConfigError: as ``read``.
+    """
+    found: dict[str, Given] = {}
+    for path in paths:
+        found |= read(path)
+    return {name: given for name, given in found.items() if given.value is not None}
+
+
+def typed_text(spec: Spec, given: Given) -> str:
+    """Return a value as the text of its flag; references are still in it.
+
+    Raises:
+        ConfigError: it has a type that the parameter can't have.
+    """
+    value, kind = given.value, spec.kind
+    if isinstance(value, list):
+        return _joined(spec, given)
+    if isinstance(value, dict):
+        raise _wrong(spec, given, "is a mapping", "Write a single value")
+    if isinstance(value, str) and (kind.type == "string" or "${" in value):
+        return value
+    if isinstance(value, bool):
+        fits = kind.type == "boolean"
+    else:
+        fits = kind.type in ("integer", "number") and not isinstance(value, str)
+    if not fits:
+        quotes = "Leave the quotes out" if isinstance(value, str) else "Put it in quotes"
+        raise _wrong(
+            spec, given, f"is {_NAMES[type(value)]}, and must be {_wanted(kind.type)}", quotes
+        )
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _wanted(type_name: str) -> str:
+    return {"boolean": "true or false", "string": "a text"}.get(type_name, "a number")
+
+
+def _joined(spec: Spec, given: Given) -> str:
+    separator = spec.kind.separator
+    if not separator:
+        raise _wrong(spec, given, "is a list, and must be a single value", "Write one value")
+    for item in given.value:
+        if not isinstance(item, str):
+            raise _wrong(
+                spec, given, f"has the item {item!r}, which is no text", "Put it in quotes"
+            )
+        if separator in item:
+            raise _wrong(
+                spec, given, f"has an item with {separator!r}, which is between items",
+                "Write the parts as items of their own",
+            )  # fmt: skip
+    return separator.join(given.value)
+
+
+def _wrong(spec: Spec, given: Given, rule: str, fix: str) -> ConfigError:
+    return ConfigError(f"{given.place}: {spec.name}", given.value, rule, fix)

@@ -1,0 +1,268 @@
+# Made by python -m templates generate.
+variable "project" {
+  description = "Project that the job runs in."
+  type        = string
+}
+
+variable "region" {
+  description = "Region that the job runs in."
+  type        = string
+}
+
+variable "job_name" {
+  description = "Name of the job."
+  type        = string
+}
+
+variable "container_spec_gcs_path" {
+  description = "The template: gs://BUCKET/OBJECT."
+  type        = string
+}
+
+variable "temp_location" {
+  description = "Folder for temporary objects."
+  type        = string
+  default     = null
+}
+
+variable "staging_location" {
+  description = "Folder for what workers are given."
+  type        = string
+  default     = null
+}
+
+variable "service_account_email" {
+  description = "Account of the workers."
+  type        = string
+  default     = null
+}
+
+variable "machine_type" {
+  description = "Of the workers."
+  type        = string
+  default     = null
+}
+
+variable "num_workers" {
+  description = "Workers at the start."
+  type        = number
+  default     = null
+}
+
+variable "max_workers" {
+  description = "Workers at most."
+  type        = number
+  default     = null
+}
+
+variable "network" {
+  description = "Network of the workers."
+  type        = string
+  default     = null
+}
+
+variable "subnetwork" {
+  description = "Subnetwork of the workers."
+  type        = string
+  default     = null
+}
+
+variable "labels" {
+  description = "Labels of the job."
+  type        = map(string)
+  default     = null
+}
+
+variable "subscription" {
+  description = "Subscription to read from; its backlog is part of the input. For example: projects/my-project/subscriptions/flights"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.subscription == null || can(regex("^projects/[^/ ]+/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$", var.subscription))
+    error_message = "The subscription must match ^projects/[^/ ]+/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$"
+  }
+}
+
+variable "topic" {
+  description = "Topic to read from, through a temporary subscription: only what is published from the start of the run on, and what a run that fails has read is gone. For example: projects/my-project/topics/flights"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.topic == null || can(regex("^projects/[^/ ]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$", var.topic))
+    error_message = "The topic must match ^projects/[^/ ]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$"
+  }
+}
+
+variable "max_messages" {
+  description = "Stop reading after this many messages (DirectRunner only)."
+  type        = number
+  default     = null
+}
+
+variable "max_seconds" {
+  description = "Stop reading after this time. The local runner then does what --on_stop says. For example: 5m"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.max_seconds == null || can(regex("^[0-9]{1,12}(ms|s|m|h|d)$", var.max_seconds))
+    error_message = "The max_seconds must match ^[0-9]{1,12}(ms|s|m|h|d)$"
+  }
+}
+
+variable "schema" {
+  description = "JSON file with the columns of the payload in BigQuery's schema form. For example: flights.json"
+  type        = string
+}
+
+variable "event_time" {
+  description = "Where a row's event time is: a column, attribute:NAME or message:publish_time."
+  type        = string
+  default     = null
+}
+
+variable "disorder" {
+  description = "How much earlier than another an event may be that is published after it; what is earlier still is late. Counts without end, where event time is not the publish time."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.disorder == null || can(regex("^[0-9]{1,12}(ms|s|m|h|d)$", var.disorder))
+    error_message = "The disorder must match ^[0-9]{1,12}(ms|s|m|h|d)$"
+  }
+}
+
+variable "idle" {
+  description = "When nothing has come for this time, event time follows the clock and windows close: for events that happen now. By default it waits for the next event: for any others too. For example: 10s"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.idle == null || can(regex("^[0-9]{1,12}(ms|s|m|h|d)$", var.idle))
+    error_message = "The idle must match ^[0-9]{1,12}(ms|s|m|h|d)$"
+  }
+}
+
+variable "dedup_by" {
+  description = "What makes an event the same: columns, attribute:NAME or message:message_id."
+  type        = list(string)
+  default     = null
+}
+
+variable "dedup_horizon" {
+  description = "How long a repeated event is recognised, in event time."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.dedup_horizon == null || can(regex("^[0-9]{1,12}(ms|s|m|h|d)$", var.dedup_horizon))
+    error_message = "The dedup_horizon must match ^[0-9]{1,12}(ms|s|m|h|d)$"
+  }
+}
+
+variable "window" {
+  description = "Windows of event time: SIZE or fixed:SIZE, sliding:SIZE/PERIOD or session:GAP. Each window is a file at least."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.window == null || can(regex("^((fixed:)?[0-9]{1,12}(ms|s|m|h|d)|sliding:[0-9]{1,12}(ms|s|m|h|d)/[0-9]{1,12}(ms|s|m|h|d)|session:[0-9]{1,12}(ms|s|m|h|d)(/.+)?)$", var.window))
+    error_message = "The window must match ^((fixed:)?[0-9]{1,12}(ms|s|m|h|d)|sliding:[0-9]{1,12}(ms|s|m|h|d)/[0-9]{1,12}(ms|s|m|h|d)|session:[0-9]{1,12}(ms|s|m|h|d)(/.+)?)$"
+  }
+}
+
+variable "allowed_lateness" {
+  description = "How long after its window a late row is still written, to a file of its own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.allowed_lateness == null || can(regex("^[0-9]{1,12}(ms|s|m|h|d)$", var.allowed_lateness))
+    error_message = "The allowed_lateness must match ^[0-9]{1,12}(ms|s|m|h|d)$"
+  }
+}
+
+variable "trigger" {
+  description = "When a window is written: at_watermark, or early:DURATION for files before that."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.trigger == null || can(regex("^(at_watermark|early:[0-9]{1,12}(ms|s|m|h|d))$", var.trigger))
+    error_message = "The trigger must match ^(at_watermark|early:[0-9]{1,12}(ms|s|m|h|d))$"
+  }
+}
+
+variable "output" {
+  description = "Folder of the lake. For example: ./lake or gs://my-bucket/lake"
+  type        = string
+
+  validation {
+    condition     = can(regex("^gs://[^/ ]+(/.*)?$", var.output))
+    error_message = "The output must match ^gs://[^/ ]+(/.*)?$"
+  }
+}
+
+variable "partition_by" {
+  description = "Folders within the lake, outermost first: a column, or year, month, date, hour or minute(COLUMN). For example: date(departure),carrier"
+  type        = list(string)
+  default     = null
+}
+
+variable "shards" {
+  description = "Parallel parts of de-duplication, and files of each window on a runner without end."
+  type        = number
+  default     = null
+}
+
+variable "table_format" {
+  description = "What the lake is: parquet for plain files, or a table of delta (Delta Lake) or iceberg (Apache Iceberg), whose log tells which files are in it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.table_format == null || can(regex("^(parquet|delta|iceberg)$", var.table_format))
+    error_message = "The table_format must match ^(parquet|delta|iceberg)$"
+  }
+}
+
+variable "commit_every" {
+  description = "How often complete files are added to the table, on a runner without end. Each time is a version of it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.commit_every == null || can(regex("^[0-9]{1,12}(ms|s|m|h|d)$", var.commit_every))
+    error_message = "The commit_every must match ^[0-9]{1,12}(ms|s|m|h|d)$"
+  }
+}
+
+variable "add_columns" {
+  description = "Add columns of --schema that the table lacks; else they are refused."
+  type        = bool
+  default     = null
+}
+
+variable "catalog" {
+  description = "Of an Iceberg table: a catalog of pyiceberg's configuration, or properties of one; by default a SQLite file in --output. Secrets belong into the configuration. For example: my-catalog or type=rest,uri=https://host"
+  type        = string
+  default     = null
+}
+
+variable "iceberg_table" {
+  description = "Name of an Iceberg table in its catalog; by default default.FOLDER. For example: flights.departures"
+  type        = string
+  default     = null
+}
+
+variable "dead_letter" {
+  description = "Where to keep what was rejected, with the reason and the whole message: a topic, a BigQuery table PROJECT.DATASET.TABLE, or a folder. For example: ./dead_letters or gs://my-bucket/dead_letters or projects/my-project/topics/dead"
+  type        = string
+
+  validation {
+    condition     = can(regex("^(gs://[^/ ]+(/.*)?|projects/[^/ ]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}|[^/ ]+[.:][^/ ]+[.].+|projects/[^/ ]+/datasets/[^/ ]+/tables/[^/]+)$", var.dead_letter))
+    error_message = "The dead_letter must match ^(gs://[^/ ]+(/.*)?|projects/[^/ ]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}|[^/ ]+[.:][^/ ]+[.].+|projects/[^/ ]+/datasets/[^/ ]+/tables/[^/]+)$"
+  }
+}

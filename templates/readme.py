@@ -1,0 +1,90 @@
+"""The page of a template: what it does, what it takes, how it is run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pipelines.docs import parameters_table
+from pipelines.params import rules
+from pipelines.rules import ExactlyOneOf, OnlyWith, Rule
+from templates.catalogue import Template
+from templates.parameter import parameter_type
+
+__all__ = ["readme"]
+
+
+def readme(template: Template) -> str:
+    """Return the page, in Markdown."""
+    return "\n".join(_lines(template)).rstrip() + "\n"
+
+
+def _lines(template: Template) -> Iterator[str]:
+    name = template.name
+    yield from (f"# {template.title}", "")
+    yield from ("<!-- Made by python -m templates generate. -->", "")
+    yield from (_escaped(template.description), "")
+    yield f"`{template.public_name}`, in the category *{template.category}*. {_modes(template)}"
+    yield f"Guarantees, output and errors: [{name}](../../docs/pipelines/{name}.md)."
+    yield from ("", "## Requirements", "")
+    yield from (f"- {each}" for each in template.requirements)
+    yield from ("", "## Parameters", "", parameters_table(template.params))
+    yield from _together(rules(template.params))
+    yield from ("## Parameter file", "", _example(template), "")
+    yield from ("## Commands", "", "```console", *_commands(name), "```")
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([<*_])", r"\\\1", text)
+
+
+def _modes(template: Template) -> str:
+    if not template.streaming:
+        return "It ends when its input does.\n"
+    modes = "exactly-once mode, or at-least-once" if template.at_least_once else "exactly-once mode"
+    return f"It goes on without end; on Dataflow in {modes}.\n"
+
+
+def _together(declared: list[Rule]) -> Iterator[str]:
+    told = [*map(_rule, declared)]
+    if told:
+        yield from (*(f"- {each}" for each in told), "")
+
+
+def _rule(rule: Rule) -> str:
+    if isinstance(rule, ExactlyOneOf):
+        return f"Exactly one of {', '.join(f'`{name}`' for name in rule.names)} must be given."
+    assert isinstance(rule, OnlyWith)  # noqa: S101 - a new kind of rule needs words here
+    names = ", ".join(f"`{name}`" for name in rule.names)
+    wanted = f" with {' or '.join(f'`{each}`' for each in rule.values)}" if rule.values else ""
+    return f"Only beside `{rule.parent}`{wanted}: {names}."
+
+
+def _example(template: Template) -> str:
+    """Return a file with what is required, and the first of those of which one is."""
+    one_of = [rule.names[0] for rule in rules(template.params) if isinstance(rule, ExactlyOneOf)]
+    lines = [
+        f"{spec.name}: {_quoted(spec.examples[-1 if _is_folder(parameter_type(spec.kind)) else 0])}"
+        for spec in template.parameters
+        if spec.required or spec.name in one_of
+    ]
+    schema = "# yaml-language-server: $schema=parameters.schema.json"
+    return "\n".join(["```yaml", schema, *lines, "```"])
+
+
+def _is_folder(type_name: str) -> bool:
+    return type_name.endswith("_FOLDER")
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if re.search(r"[{}#:]( |$)|^[{\[]|=", text) else text
+
+
+def _commands(name: str) -> list[str]:
+    return [
+        f"$ python -m templates describe {name}",
+        f"$ python -m templates validate {name} --params params.yaml",
+        f"$ python -m templates run {name} --params params.yaml --broker=embedded",
+        f"$ python -m templates render {name} --params params.yaml --as rest \\",
+        f"    --spec gs://my-bucket/templates/{name}.json",
+    ]
