@@ -13,10 +13,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from connectors import bigquery, lake
 from connectors.bigquery.load_job import Loader, job_id, loads
-from connectors.table_name import TableName
 from connectors.bigquery_local import Fault, Server
 from connectors.clients import bigquery_endpoint, open_bigquery
 from connectors.run import Limits, Run
+from connectors.table_name import TableName
 from runners.local import LocalRunner
 from transforms.batch import Batch
 from transforms.errors import ConfigError, PermanentError
