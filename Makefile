@@ -50,6 +50,7 @@ bench: $(STAMP) ## Measure side by side with Beam per element, Bytewax, DuckDB a
 	$(BIN)/python -m benchmarks.workers
 	$(BIN)/python -m benchmarks.backlog
 	$(BIN)/python -m benchmarks.bigquery
+	$(BIN)/python -m benchmarks.broker
 
 lock: $(STAMP) ## Pin every package anew, for Python 3.10 to 3.13
 	$(BIN)/python -m pip install --quiet uv
