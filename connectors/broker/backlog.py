@@ -41,6 +41,7 @@ class Backlog(Ledger):
     def __init__(self, start: int, *, ordered: bool = False) -> None:
         super().__init__(start, ordered=ordered)
         self._expiry_s = _NEVER
+        self._reach = start  # nothing from here on was ever leased
 
     @property
     def expiry_s(self) -> float:
@@ -95,6 +96,7 @@ class Backlog(Ledger):
         self._turn(positions, phases.LEASED)
         self._set_deadline(positions, now_s + lease_s)
         self._cursor = int(positions[-1]) + 1
+        self._reach = max(self._reach, self._cursor)
         self._charges.charge_one(owner, positions.size, int(sizes_bytes.sum()) if owner else 0)
 
     def attempts(self, positions: Positions) -> npt.NDArray[np.int32]:
@@ -135,6 +137,7 @@ class Backlog(Ledger):
         positions = self._in_phase(self._within(positions), phases.SETTLING)
         if positions.size:
             self._turn(positions, phases.LEASED)
+            self._reach = max(self._reach, int(positions[-1]) + 1)  # it may be a late ack
             at = self._columns.at
             self._charges.charge(at("owner", positions), at("size_bytes", positions))
             self._expiry_s = min(self._expiry_s, float(at("deadline_s", positions).min()))
@@ -180,8 +183,9 @@ class Backlog(Ledger):
         """End leases and backoffs whose time has come; return how many leases."""
         if now_s < self.expiry_s:
             return 0
-        phase = self._view("phase", self.base, self.end)
-        deadlines = self._view("deadline_s", self.base, self.end)
+        reach = max(self.base, self._reach)
+        phase = self._view("phase", self.base, reach)
+        deadlines = self._view("deadline_s", self.base, reach)
         timed = (phase == phases.LEASED) | (phase == phases.BACKING_OFF)
         due = timed & (deadlines <= now_s)
         self._expiry_s = float(np.min(deadlines[timed & ~due], initial=_NEVER))

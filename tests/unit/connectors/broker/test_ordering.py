@@ -56,3 +56,12 @@ def test_peek_changes_nothing() -> None:
     backlog = publish([1, 2, 1, 3])
     for count in (1, 4, 2, 4):
         assert backlog.peek(count).tolist() == list(range(count))
+
+
+def test_late_ack_that_can_not_be_written_holds_nothing_up() -> None:
+    """One from before a restart, of what has not been leased since."""
+    backlog = publish([1, 1])
+    settled = backlog.settle(np.array([0]))
+    backlog.unsettle(settled)
+    assert backlog.expire(0.0) == 1
+    assert backlog.peek(2).tolist() == [0, 1]
