@@ -17,7 +17,6 @@ Guarantees:
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import time
 from collections import Counter
@@ -29,11 +28,12 @@ import pyarrow as pa
 
 from connectors.broker import frame, limits
 from connectors.broker.counters import LogCounts
-from connectors.broker.errors import CorruptLog, DataDirInUse, Exhausted, Unavailable
+from connectors.broker.errors import CorruptLog, Exhausted, Unavailable
 from connectors.broker.events import Checkpoint, Event, Place
+from connectors.broker.files import lock_directory, sync_content, sync_directory, write_all
 from connectors.broker.store import Disk, Durability
 
-__all__ = ["Log", "lock_directory", "sync_directory"]
+__all__ = ["Log"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -134,7 +134,7 @@ class Log:
             return
         began_s, size_bytes = time.perf_counter(), self.size_bytes
         try:
-            _sync_content(self._file)
+            sync_content(self._file)
         except OSError as error:
             # What a failed sync has left on the disk is unknown, and a second one may lie.
             self._fail(error)
@@ -239,7 +239,7 @@ class Log:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         data = b"".join(frame.encode([(checkpoint, b"")], 0)[0])
         try:
-            _write_all(file, data, 0)
+            write_all(file, data, 0)
             os.fsync(file)
             sync_directory(self._directory)
         except OSError:
@@ -254,7 +254,7 @@ class Log:
 
     def _append(self, data: bytes) -> None:
         try:
-            _write_all(self._file, data, self.size_bytes)
+            write_all(self._file, data, self.size_bytes)
         except OSError as error:
             self._roll_back(error)
         self.counts.written_bytes += len(data)
@@ -287,42 +287,5 @@ class Log:
         return self._directory / f"{number:020}.log"
 
 
-def lock_directory(directory: Path) -> int:
-    """Return the lock of a data directory, which ends when it is closed, or with the process.
-
-    Raises:
-        DataDirInUse: another process has it.
-    """
-    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise DataDirInUse(f"{directory} is in use by another broker; stop that one") from None
-    return lock
-
-
-def _write_all(file: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(file, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def sync_directory(directory: Path) -> None:
-    """Make durable which files there are."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _full_text(directory: Path) -> str:
     return f"The disk of {directory} is full; acknowledge messages or make room on it."
-
-
-def _sync_content(file: int) -> None:
-    """Make a file's content durable; macOS has no ``fdatasync``."""
-    sync = os.fdatasync if hasattr(os, "fdatasync") else os.fsync
-    sync(file)

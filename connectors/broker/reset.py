@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from connectors.broker.log import lock_directory, sync_directory
+from connectors.broker.files import lock_directory, sync_directory
 
 __all__ = ["Removed", "reset"]
 

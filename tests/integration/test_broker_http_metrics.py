@@ -147,7 +147,7 @@ def test_a_broker_whose_log_has_failed_is_not_ready(
     def fail(_file: int) -> None:
         raise OSError(5, "the disk is gone")
 
-    monkeypatch.setattr(log, "_sync_content", fail)
+    monkeypatch.setattr(log, "sync_content", fail)
     error = call(broker, T + ":publish", messages=[{"data": "aGk="}])["error"]
     assert (error["code"], error["status"]) == (503, "UNAVAILABLE")
     answer = requests.get(broker.http_address + "/healthz", timeout=WAIT_S)

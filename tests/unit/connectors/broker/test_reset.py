@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from connectors.broker.errors import DataDirInUse
-from connectors.broker.log import lock_directory
+from connectors.broker.files import lock_directory
 from connectors.broker.reset import Removed, reset
 
 
