@@ -65,7 +65,8 @@ class _Check:
         self._resolved: dict[str, Resolved] = {}
 
     def run(self, secrets: Secrets | None, environment: Mapping[str, str]) -> Checked:
-        problems = [*self._unknown(), *self._each(secrets, environment)]
+        each = (self._problem(name, secrets, environment) for name in self._given)
+        problems = [problem for problem in each if problem is not None]
         texts = {name: each.text for name, each in self._resolved.items()}
         waiting = tuple(name for name, each in self._resolved.items() if not each.is_complete)
         if not problems:
@@ -74,24 +75,24 @@ class _Check:
             problems += self._together(texts, complete=not waiting)
         return Checked(texts, tuple(problems), waiting)
 
-    def _unknown(self) -> Iterator[ConfigError]:
-        for name, given in self._given.items():
-            if name not in self._specs:
-                close = difflib.get_close_matches(name, self._specs, n=1)
-                see = f"See: python -m templates describe {self._name}"
-                fix = f"Did you mean {close[0]}?" if close else see
-                place = f"{given.place}: {name}"
-                yield ConfigError(place, None, f"is no parameter of {self._name}", fix)
+    def _problem(
+        self, name: str, secrets: Secrets | None, environment: Mapping[str, str]
+    ) -> ConfigError | None:
+        try:
+            given = self._given[name]
+            self._one(self._known(name, given), given, secrets, environment)
+        except ConfigError as error:
+            return error
+        return None
 
-    def _each(
-        self, secrets: Secrets | None, environment: Mapping[str, str]
-    ) -> Iterator[ConfigError]:
-        for name, given in self._given.items():
-            if name in self._specs:
-                try:
-                    self._one(self._specs[name], given, secrets, environment)
-                except ConfigError as error:
-                    yield error
+    def _known(self, name: str, given: Given) -> Spec:
+        if name not in self._specs:
+            close = difflib.get_close_matches(name, self._specs, n=1)
+            see = f"See: python -m templates describe {self._name}"
+            fix = f"Did you mean {close[0]}?" if close else see
+            place = f"{given.place}: {name}"
+            raise ConfigError(place, None, f"is no parameter of {self._name}", fix)
+        return self._specs[name]
 
     def _one(
         self, spec: Spec, given: Given, secrets: Secrets | None, environment: Mapping[str, str]

@@ -14,6 +14,15 @@ __all__ = ["Given", "overlaid", "read", "typed_text"]
 
 _FOR_EDITORS = "$schema"
 _NAMES = {bool: "a boolean", int: "a number", float: "a number", str: "a text"}
+_WANTED = {
+    "boolean": "true or false", "integer": "a number", "number": "a number", "string": "a text",
+}  # fmt: skip
+_FIXES = {
+    "boolean": "Write one of the two, without quotes",
+    "integer": "Write it without quotes",
+    "number": "Write it without quotes",
+    "string": "Put it in quotes",
+}
 
 
 class Given(NamedTuple):
@@ -100,15 +109,9 @@ def typed_text(spec: Spec, given: Given) -> str:
     else:
         fits = kind.type in ("integer", "number") and not isinstance(value, str)
     if not fits:
-        quotes = "Leave the quotes out" if isinstance(value, str) else "Put it in quotes"
-        raise _wrong(
-            spec, given, f"is {_NAMES[type(value)]}, and must be {_wanted(kind.type)}", quotes
-        )
+        rule = f"is {_NAMES[type(value)]}, and must be {_WANTED[kind.type]}"
+        raise _wrong(spec, given, rule, _FIXES[kind.type])
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _wanted(type_name: str) -> str:
-    return {"boolean": "true or false", "string": "a text"}.get(type_name, "a number")
 
 
 def _joined(spec: Spec, given: Given) -> str:

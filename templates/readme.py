@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 
 from pipelines.docs import parameters_table
-from pipelines.params import rules
+from pipelines.params import Spec, rules
 from pipelines.rules import ExactlyOneOf, OnlyWith, Rule
 from templates.catalogue import Template
-from templates.parameter import parameter_type
 
 __all__ = ["readme"]
 
@@ -64,7 +63,7 @@ def _example(template: Template) -> str:
     """Return a file with what is required, and the first of those of which one is."""
     one_of = [rule.names[0] for rule in rules(template.params) if isinstance(rule, ExactlyOneOf)]
     lines = [
-        f"{spec.name}: {_quoted(spec.examples[-1 if _is_folder(parameter_type(spec.kind)) else 0])}"
+        f"{spec.name}: {_quoted(_for_cloud(spec))}"
         for spec in template.parameters
         if spec.required or spec.name in one_of
     ]
@@ -72,8 +71,10 @@ def _example(template: Template) -> str:
     return "\n".join(["```yaml", schema, *lines, "```"])
 
 
-def _is_folder(type_name: str) -> bool:
-    return type_name.endswith("_FOLDER")
+def _for_cloud(spec: Spec) -> str:
+    """Return the first example that can be used on Dataflow."""
+    fits = (each for each in spec.examples if re.search(spec.kind.cloud_pattern, each))
+    return next(fits, spec.examples[0])
 
 
 def _quoted(text: str) -> str:

@@ -14,7 +14,7 @@ import yaml
 from pipelines.params import ConfigError
 from templates.catalogue import Template
 
-__all__ = ["FORMS", "Launch", "argv", "flags_file", "rendered", "rest_body"]
+__all__ = ["FORMS", "Launch", "argv", "flags", "flags_file", "rendered", "rest_body"]
 
 FORMS = ("rest", "flags-file", "argv")
 
@@ -71,7 +71,8 @@ def rendered(form: str, template: Template, texts: Mapping[str, str], launch: La
         ConfigError: the launch lacks something, or its values can't be used.
     """
     if form == "argv":
-        return " \\\n  ".join(shlex.quote(each) for each in argv(template, texts)) + "\n"
+        start, options = shlex.join(argv(template, {})), flags(texts)
+        return " \\\n  ".join([start, *map(shlex.quote, options)]) + "\n"
     if form == "flags-file":
         return flags_file(texts, launch)
     body = rest_body(template, texts, launch)
