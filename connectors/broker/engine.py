@@ -151,10 +151,13 @@ class Engine:
         self._next_id += len(messages)
         self._publishing.append(time_us)
         try:
-            published, *_ = await self._commits.commit_all(bundle)
+            if also:  # which may not happen alone, if the topic is deleted first
+                done = await self._commits.commit_made(lambda: [] if topic.deleted else bundle)
+            else:
+                done = await self._commits.commit_all(bundle)
         finally:
             self._publishing.remove(time_us)
-        if not published:
+        if not any(done[:1]):
             return None
         counts = self.counters.topic(topic.uid)
         counts.requests += 1

@@ -76,10 +76,18 @@ class Forwarding:
     async def _forward_all(self, subscription: Subscription) -> None:
         try:
             going = True
-            while going and subscription.backlog.dying:
+            while going and self._dying(subscription):
                 going = await self._forward(subscription)
         finally:
             del self._tasks[subscription.uid]
+
+    def _dying(self, subscription: Subscription) -> int:
+        """Return how many messages are to be forwarded: none of a subscription that was deleted.
+
+        No ack reaches its backlog any more, so that the dead in there would never be fewer.
+        """
+        there = self._state.has_subscription(subscription.uid)
+        return subscription.backlog.dying if there else 0
 
     async def _forward(self, subscription: Subscription) -> bool:
         """Forward some messages; return False if it can't be done now."""
@@ -112,7 +120,8 @@ class Forwarding:
             ids = await self._publish(topic, messages, [acked])
         except Refusal:
             return False
-        self._counters.subscription(subscription.uid).dead_lettered += positions.size
+        if ids is not None:
+            self._counters.subscription(subscription.uid).dead_lettered += positions.size
         return ids is not None
 
 

@@ -294,3 +294,42 @@ def test_dead_letter_without_topic_is_delivered_on() -> None:
             assert b.engine.counters.subscription(3).dead_lettered == 0
 
     run(test)
+
+
+async def fail_after(b: Bench, event: Any) -> None:
+    """Have all messages fail for good while an event is on its way to the log."""
+    b.nack(b.lease())
+    delivery = b.lease()
+    committed = asyncio.ensure_future(b.engine.commit(event))
+    await asyncio.sleep(0)
+    b.nack(delivery)
+    await committed
+
+
+def test_dead_letter_outlives_the_deletion_of_its_topic() -> None:
+    """It is not acked where nothing is published; it is delivered on."""
+
+    async def test() -> None:
+        async with bench(dead_letter=LETTERS) as b:
+            await b.publish(1)
+            await fail_after(b, TopicDeleted(2))
+            delivery = await b.delivery.lease_within(10, b.subscription, ALL)
+            assert delivery is not None
+            assert b.engine.counters.subscription(3).dead_lettered == 0
+
+    run(test)
+
+
+def test_forwarding_ends_with_its_subscription() -> None:
+    """Though its messages are there still, for another one: no copy follows the other."""
+
+    async def test() -> None:
+        async with bench(dead_letter=LETTERS) as b:
+            other = SubscriptionSettings("projects/p/subscriptions/two", T)
+            await b.engine.commit(SubscriptionCreated(5, 1, other))
+            await b.publish(1)
+            await fail_after(b, SubscriptionDeleted(3))
+            await b.engine._forwarding.close()
+            assert b.engine.counters.topic(2).messages <= 1
+
+    run(test)
