@@ -105,8 +105,8 @@ def test_good_parameters_are_texts_of_flags() -> None:
         (
             {"output": "'${env:NONE}/x'"},
             (
-                "f.yaml:3: output='${env:NONE}/x': ${env:NONE} names an environment variable that is "
-                "not set. Set it: export NONE=..."
+                "f.yaml:3: output='${env:NONE}/x': ${env:NONE} names an environment variable that "
+                "is not set. Set it: export NONE=..."
             ),
         ),
         ({"table_format": "orc"}, "f.yaml:5: table_format='orc': must be parquet, delta or ice"),
