@@ -75,7 +75,10 @@ class Pusher:
         await asyncio.sleep(max(self._pacing.resume_s - self._loop.time(), 0))
 
     async def _lease(self) -> bool:
-        """Lease as many messages as may be on their way; return whether there were any."""
+        """Lease as many messages as may be on their way; return whether there were any.
+
+        Those of them that can't be transformed now go back.
+        """
         room = self._pacing.room(len(self._held))
         if not room:
             return False
@@ -84,7 +87,15 @@ class Pusher:
         delivery = self._deliveries.lease(self._subscription, want)
         if delivery is None:
             return False
-        left = await self._deliveries.present(self._subscription, delivery)
+        try:
+            left = await self._deliveries.present(self._subscription, delivery)
+        except BaseException as error:
+            # In nobody's hands, they would be out for as long as a lease lasts.
+            self._deliveries.extend(self._subscription, delivery.positions, delivery.generation, 0)
+            if not isinstance(error, Refusal):
+                raise
+            self._slow_down(str(error))
+            return True
         for pushed in _each(left) if left else ():
             self._held[pushed.position] = pushed
             self._lanes.add(pushed)
@@ -110,10 +121,11 @@ class Pusher:
 
     async def _attempt(self, pushed: Pushed) -> None:
         """Send a message, and act on the answer."""
-        push = self._subscription.settings.push
-        failure = await self._post(push, pushed) if push else "it is not pushed any more"
-        if failure is None:
-            failure = await self._acknowledged(pushed)
+        try:
+            failure = await self._sent(pushed)
+        except Exception as error:  # noqa: BLE001 - else it would block its key for ever
+            _log.exception("a push has failed")
+            failure = repr(error)
         if failure is None:
             self._pacing.succeeded()
             self._lanes.done(pushed)
@@ -121,6 +133,12 @@ class Pusher:
         else:
             self._failed(pushed, failure)
         self._freed.set()
+
+    async def _sent(self, pushed: Pushed) -> str | None:
+        """Return why a message is not delivered and acknowledged, None if it is."""
+        push = self._subscription.settings.push
+        failure = await self._post(push, pushed) if push else "it is not pushed any more"
+        return await self._acknowledged(pushed) if failure is None else failure
 
     async def _post(self, push: PushSettings, pushed: Pushed) -> str | None:
         """Return why a request has failed, None if it has not."""
@@ -155,6 +173,10 @@ class Pusher:
         return None
 
     def _failed(self, pushed: Pushed, why: str) -> None:
+        self._slow_down(why)
+        self._give_back([pushed, *self._lanes.failed(pushed)])
+
+    def _slow_down(self, why: str) -> None:
         now_s = self._loop.time()
         pauses = now_s >= self._pacing.resume_s
         self._pacing.failed(now_s)
@@ -164,7 +186,6 @@ class Pusher:
                 "push of %s to %s failed, %s; next attempt in %.1f s",
                 self._subscription.settings.name, push and push.endpoint, why, pause_s,
             )  # fmt: skip
-        self._give_back([pushed, *self._lanes.failed(pushed)])
 
     def _give_back(self, many: Sequence[Pushed]) -> None:
         for pushed in many:

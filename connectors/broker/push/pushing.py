@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from connectors.broker.push.tokens import Tokens
 
 __all__ = ["Pushing"]
+
+_log = logging.getLogger(__name__)
+
+_AGAIN_S = 1.0
 
 
 class Pushing:
@@ -27,7 +32,7 @@ class Pushing:
     def __init__(self, state: State, deliveries: Deliveries) -> None:
         self._state, self._deliveries = state, deliveries
         self._pushers: dict[int, asyncio.Task[None]] = {}
-        self._tokens: Tokens | None = None
+        self._tokens: asyncio.Task[Tokens] | None = None
 
     def start(self) -> None:
         """Begin with all push subscriptions that there are."""
@@ -53,10 +58,11 @@ class Pushing:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def tokens(self) -> Tokens:
-        """Return what signs the tokens of pushes."""
+        """Return what signs the tokens of all pushes: who checks them is shown one key."""
         if self._tokens is None:
-            self._tokens = await asyncio.to_thread(_new_tokens)
-        return self._tokens
+            making = asyncio.to_thread(_new_tokens)
+            self._tokens = asyncio.get_running_loop().create_task(making)
+        return await asyncio.shield(self._tokens)
 
     def _pushed(self, uid: int) -> Subscription | None:
         """Return a subscription if it is to be pushed."""
@@ -77,7 +83,12 @@ class Pushing:
         async with aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
         ) as client:
-            await Pusher(self._deliveries, subscription, client, tokens).run()
+            while True:
+                try:
+                    await Pusher(self._deliveries, subscription, client, tokens).run()
+                except Exception:  # noqa: BLE001 - nobody else would push its messages
+                    _log.exception("the push of %s has failed", subscription.settings.name)
+                await asyncio.sleep(_AGAIN_S)
 
 
 def _import() -> None:
