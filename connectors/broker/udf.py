@@ -106,10 +106,10 @@ class Udfs:
         """Return what becomes of each message; call it where waiting for it harms nobody.
 
         A message may take ``limits.UDF_S_MAX``. When one has taken longer, those behind it are
-        not run any more.
+        not run any more. Whatever the functions do, it is a fault and no error of ours.
         """
         outcomes = self._run(messages)
-        if not isinstance(outcomes, Overrun):
+        if not isinstance(outcomes, Fault):
             return outcomes
         if len(messages) == 1:
             return [outcomes]
@@ -124,19 +124,30 @@ class Udfs:
         """Let go of the engine."""
         _discard(self._context)
 
-    def _run(self, messages: Sequence[tuple[Message, Metadata]]) -> list[Outcome] | Overrun:
-        from py_mini_racer import JSOOMException, JSTimeoutException  # noqa: PLC0415 - 60 ms, seldom needed
+    def _run(self, messages: Sequence[tuple[Message, Metadata]]) -> list[Outcome] | Fault:
+        """Return what becomes of each message, or why nothing is known of any of them."""
+        from py_mini_racer import (  # noqa: PLC0415 - 60 ms, seldom needed
+            JSEvalException,
+            JSOOMException,
+            JSTimeoutException,
+        )
 
         request = msgspec.json.encode(messages).decode()
         try:
             answer = self._context.call("__run", request, timeout_sec=limits.UDF_S_MAX)
+            results = _decode(answer)
         except JSTimeoutException:
             return Overrun(f"it took longer than {limits.UDF_S_MAX} s")
         except JSOOMException:
             _discard(self._context)
             self._context = self._compiled()
             return Overrun(f"it took more than {limits.UDF_BYTES_MAX} bytes")
-        return [Fault(each.fault) if each.fault else each.message for each in _decode(answer)]
+        except (JSEvalException, TypeError, ValueError) as error:
+            # Half of a character, an error that is no text, a change to JavaScript itself.
+            return Fault(f"what it returns is no message: {error}")
+        if len(results) != len(messages):
+            return Fault(f"it returns {len(results)} messages for {len(messages)}")
+        return [Fault(each.fault) if each.fault else each.message for each in results]
 
     def _compiled(self) -> Any:
         from py_mini_racer import MiniRacer  # noqa: PLC0415 - 60 ms, seldom needed

@@ -93,6 +93,11 @@ def test_disabled_function_is_checked_and_not_run() -> None:
         ("return {data: '', attributes: {a: 1}}", "must be strings"),
         ("return require('fs')", "require is not defined"),
         ("while (true) {}", "longer than"),
+        ("return {data: '\\ud800'}", "no message"),
+        ("return {data: '', attributes: {a: '\\ud800'}}", "no message"),
+        ("return {data: '', attributes: ['a']}", "no message"),
+        ("let n = 0; return {get data() { return n++ ? 7 : ''; }}", "no message"),
+        ("throw Object.create(null)", "no message"),
     ],
 )
 def test_fault_of_a_function_is_told(run: Run, body: str, why: str) -> None:
@@ -102,12 +107,38 @@ def test_fault_of_a_function_is_told(run: Run, body: str, why: str) -> None:
     assert why in outcome.why
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "JSON.stringify = () => '?'",
+        "JSON.stringify = () => '[]'",
+        "JSON.stringify = () => '\"[]\"'",
+        "__run = () => 7",
+    ],
+)
+def test_function_that_changes_what_runs_it_is_at_fault(change: str) -> None:
+    """From the next message on; nobody else has its engine."""
+    udfs = Udfs([Transform("f", f"function f(m) {{ {change}; return m; }}")])
+    udfs.run([(Message("a", {}), Metadata())])
+    outcomes = udfs.run([(Message("a", {}), Metadata())] * 2)
+    udfs.close()
+    assert [isinstance(each, Fault) for each in outcomes] == [True, True]
+
+
 def test_fault_of_one_message_leaves_the_others_alone(run: Run) -> None:
-    """Those behind one that took too long are not run, and say so."""
-    code = "function f(m) { if (m.data === 'bad') throw 1; while (m.data === 'slow'); return m; }"
+    """Whether it throws or returns what can't be read."""
+    code = "function f(m) { if (m.data === 'bad') throw 1; return m; }"
     good, bad = run(code, data=["good", "bad"])
     assert good == Message("good", {})
     assert isinstance(bad, Fault)
+    code = "function f(m) { return m.data === 'half' ? {data: '\\udfff'} : m; }"
+    outcomes: list[Outcome] = run(code, data=["good", "half", "good"])
+    assert [isinstance(each, Fault) for each in outcomes] == [False, True, False]
+
+
+def test_those_behind_one_that_took_too_long_are_not_run(run: Run) -> None:
+    """And say so."""
+    code = "function f(m) { while (m.data === 'slow'); return m; }"
     outcomes: list[Outcome] = run(code, data=["good", "slow", "good"])
     assert [isinstance(each, Fault) for each in outcomes] == [False, True, True]
 
