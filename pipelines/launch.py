@@ -53,7 +53,15 @@ from runners.local.failure import explain
 from runners.local.options import LocalOptions
 from transforms import errors
 
-__all__ = ["beam_parser", "log_to_stderr", "main", "other_flags", "run_bounded", "status"]
+__all__ = [
+    "beam_parser",
+    "log_to_stderr",
+    "main",
+    "other_flags",
+    "reported",
+    "run_bounded",
+    "status",
+]
 
 _log = logging.getLogger("headrace")
 
@@ -113,8 +121,13 @@ def status(module: ModuleType, argv: Sequence[str]) -> int:
     if {"--help", "-h"} & set(argv):
         print(help_text(module.Params, module.__name__, module.__doc__ or "", other_flags()))
         return 0
+    return reported(lambda: _launch(module, argv))
+
+
+def reported(run: Callable[[], int | None]) -> int:
+    """Run something; say on stderr what went wrong; return the exit code, 0 for None."""
     try:
-        _launch(module, argv)
+        return run() or 0
     except errors.ConfigError as error:
         return _complain(error, 2)
     except errors.HeadraceError as error:
@@ -123,7 +136,6 @@ def status(module: ModuleType, argv: Sequence[str]) -> int:
         return _complain(error, 1)
     except Interrupted as stop:
         return _complain(f"stopped by {stop.name}; nothing was acknowledged", stop.status)
-    return 0
 
 
 def _complain(problem: object, code: int) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.interrupt import Interrupted, interruptible
-from pipelines.launch import status
+from pipelines.interrupt import interruptible
+from pipelines.launch import reported, status
 from pipelines.messages_file import publish_lines
 from pipelines.params import ConfigError
 from templates.catalogue import Template
@@ -43,22 +43,17 @@ class Run:
     options: tuple[str, ...] = ()
 
     def start(self, template: Template, texts: Mapping[str, str]) -> int:
-        """Run the job to its end; return the exit code, as of ``pipelines.launch``.
+        """Run the job to its end; return the exit code, as of ``pipelines.launch``."""
+        return reported(lambda: self._start(template, texts))
 
-        Raises:
-            ConfigError: there are messages to publish and no subscription that gets them.
-            HeadraceError: the broker does not start, or takes no messages.
-        """
+    def _start(self, template: Template, texts: Mapping[str, str]) -> int:
         if self.messages is not None and not self.embedded:
             raise ConfigError(
                 "--messages", str(self.messages), "are for the embedded broker",
                 "Give --broker=embedded, or leave it out",
             )  # fmt: skip
-        try:
-            with interruptible(), self._broker(texts):
-                return status(template.module, [*flags(texts), *self._flags()])
-        except Interrupted as stop:
-            return stop.status
+        with interruptible(), self._broker(texts):
+            return status(template.module, [*flags(texts), *self._flags()])
 
     def _flags(self) -> list[str]:
         if self.runner == "direct":
