@@ -196,7 +196,7 @@ class Engine:
     def _recover(self) -> None:
         for event in self._log.recover():
             self.state.apply(event)
-        self.state.check_complete()
+        self.state.recovered()
         self.state.reclaim()
         for place in self.state.places():
             self._log.keep(place)

@@ -36,6 +36,8 @@ class Registry:
         self._snapshots_by_uid: dict[int, Snapshot] = {}
         self.documents: dict[tuple[str, str], bytes] = {}
         self._freed: list[Place] = []
+        self._gained: set[int] = set()
+        """Topics to which rows came back, in a recovery: moved out of a segment that is gone."""
 
     def topic(self, name: str) -> Topic:
         """Return the topic of that name.
@@ -175,6 +177,19 @@ class Registry:
         """Return where the blocks were that were let go of since the last call."""
         freed, self._freed = self._freed, []
         return freed
+
+    def recovered(self) -> None:
+        """Finish a recovery, when all that the log has is applied.
+
+        Raises:
+            CorruptLog: rows of a message to deliver are missing.
+        """
+        self.check_complete()
+        for topic in self._topics_by_uid.values():
+            if topic.uid in self._gained:
+                for each in topic.subscriptions.values():
+                    each.order()
+        self._gained.clear()
 
     def check_complete(self) -> None:
         """Check after recovery that the rows of every message to deliver were found.

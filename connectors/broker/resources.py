@@ -156,10 +156,18 @@ class Subscription:
 
     def seek(self, event: Sought) -> None:
         """Have these messages to deliver; leases end, and so does a seek into the future."""
-        runs = self.topic.blocks.runs(event.base) if self.settings.ordered else None
-        self.backlog = Backlog.restored(event.base, self.topic.end, event.acked, runs)
+        self._restore(event.base, event.acked)
         self.floor = min(self.floor, event.base)
         self.discard_until_us = event.discard_until_us
+
+    def order(self) -> None:
+        """Learn the ordering keys of all blocks, also of those that were not known before."""
+        if self.settings.ordered:
+            self._restore(self.backlog.base, self.backlog.acked())
+
+    def _restore(self, base: int, acked: bytes) -> None:
+        runs = self.topic.blocks.runs(base) if self.settings.ordered else None
+        self.backlog = Backlog.restored(base, self.topic.end, acked, runs)
 
     def expunge(self, until: int) -> None:
         """Have nothing to deliver, and retain nothing, below a position."""

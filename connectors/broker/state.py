@@ -96,7 +96,10 @@ class State(Registry):
         if topic is None or event.place is None:
             return False
         block = Block(event.first, event.count, event.time_us, event.place, event.key)
-        self._freed += topic.blocks.replace(block)
+        freed = topic.blocks.replace(block)
+        self._freed += freed
+        if not freed:
+            self._gained.add(topic.uid)
         return True
 
     def _acked(self, uid: int, positions: Positions) -> bool:
