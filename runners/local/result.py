@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,12 @@ from runners.local.options import StopMode
 from runners.local.progress import Progress
 
 __all__ = ["LocalResult"]
+
+LOOK_S = 0.5
+"""How often a wait looks for signals. The kernel may give a signal of the process to any thread of
+it, such as one that is just starting. Python then notes it for the main thread, but wakes nobody:
+in a wait without a limit it would be noticed only when that is over.
+"""
 
 
 class LocalResult(PipelineResult):
@@ -52,10 +60,10 @@ class LocalResult(PipelineResult):
             BaseException: what has interrupted the wait; the job has been stopped. Ctrl-C and
                 SIGTERM raise nothing if the job was done before it could be stopped.
         """
-        limit_s = None if duration is None else min(duration / 1_000, threading.TIMEOUT_MAX)
+        limit_s = math.inf if duration is None else duration / 1_000
         try:
             with self.interruptible(), _terminable():
-                ended = self._job.ended.wait(limit_s)
+                ended = self._ends_within(limit_s)
         except (KeyboardInterrupt, _Terminated):
             # One that was done has no state to go on from: who heard of a stop would do all again.
             if self.state != PipelineState.DONE:
@@ -66,6 +74,13 @@ class LocalResult(PipelineResult):
         if self._job.error is not None:
             raise self._job.error
         return self.state
+
+    def _ends_within(self, limit_s: float) -> bool:
+        until_s = time.monotonic() + limit_s
+        while not self._job.ended.wait(max(0.0, min(LOOK_S, until_s - time.monotonic()))):
+            if time.monotonic() >= until_s:
+                return False
+        return True
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
