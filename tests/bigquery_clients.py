@@ -88,7 +88,8 @@ class Clients:
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query in BigQuery's SQL."""
-        return [tuple(row.values()) for row in self.rest.query_and_wait(sql, retry=None)]
+        rows = self.rest.query_and_wait(sql, retry=None, job_retry=None)
+        return [tuple(row.values()) for row in rows]
 
     def count(self, table: str) -> int:
         """Return the number of rows of a table, by its name in the Storage API."""

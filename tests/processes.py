@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import ctypes
 import os
 import re
 import signal
@@ -66,17 +67,21 @@ class ServerProcess(abc.ABC):
 
     def kill(self) -> None:
         """End it as the system would: without a chance to clean up."""
-        self._end(signal.SIGKILL)
+        self._end(signal.SIGKILL, subprocess.Popen.send_signal)
 
-    def stop(self) -> int:
-        """End it in order; return its exit code."""
-        return self._end(signal.SIGTERM)
+    def stop(self, send: Callable[[subprocess.Popen[Any], int], None] | None = None) -> int:
+        """End it in order; return its exit code.
 
-    def _end(self, number: int) -> int:
+        Args:
+            send: sends it the signal; by default as everybody does.
+        """
+        return self._end(signal.SIGTERM, send or subprocess.Popen.send_signal)
+
+    def _end(self, number: int, send: Callable[[subprocess.Popen[Any], int], None]) -> int:
         process, self._process = self._process, None
         if process is None:
             return 0
-        process.send_signal(number)
+        send(process, number)
         code = process.wait(START_S)
         if process.stdout is not None:
             process.stdout.close()
@@ -88,6 +93,19 @@ class ServerProcess(abc.ABC):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def signal_another_thread(process: subprocess.Popen[Any], number: int) -> None:
+    """Send a signal to a thread that is not the main one, as the kernel may do with any signal.
+
+    Raises:
+        OSError: it was not sent.
+    """
+    threads = {int(thread) for thread in os.listdir(f"/proc/{process.pid}/task")}
+    other = max(threads - {process.pid})
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.tgkill(process.pid, other, number):
+        raise OSError(ctypes.get_errno(), f"no signal to thread {other} of {process.pid}")
 
 
 def await_line(process: subprocess.Popen[str], pattern: str) -> None:

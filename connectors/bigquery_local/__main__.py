@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
+import socket
 import sys
-import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from connectors.bigquery_local.errors import MissingExtra, OtherProject, PortInUse, StoreInUse
@@ -15,28 +17,47 @@ from connectors.bigquery_local.server import Server
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
     options = _parser().parse_args(argv)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
-        with Server(
-            options.data_dir,
-            project=options.project,
-            port=options.port,
-            rest_port=options.rest_port,
-            host=options.host,
-        ) as server:
+        with (
+            _stopping() as stop,
+            Server(
+                options.data_dir,
+                project=options.project,
+                port=options.port,
+                rest_port=options.rest_port,
+                host=options.host,
+            ) as server,
+        ):
             print(
                 f"bigquery_local ready: grpc {server.grpc_endpoint}, rest {server.rest_endpoint}; "
                 f"export BIGQUERY_EMULATOR_HOST={server.rest_endpoint} "
                 f"BIGQUERY_STORAGE_EMULATOR_HOST={server.grpc_endpoint}",
                 flush=True,
             )
-            stop.wait()
+            stop.recv(1)
     except (MissingExtra, OtherProject, PortInUse, StoreInUse, OSError) as error:
         print(f"bigquery_local: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[socket.socket]:
+    """Give a socket that gets a byte when the process is to stop.
+
+    The kernel may give a signal to any thread, such as one that is just starting. Python then notes
+    it for the main thread, but only what is written here wakes that.
+    """
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        signal.set_wakeup_fd(writer.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        try:
+            yield reader
+        finally:
+            signal.set_wakeup_fd(-1)
 
 
 def _parser() -> argparse.ArgumentParser:

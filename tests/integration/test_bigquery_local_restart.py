@@ -14,7 +14,7 @@ from google.cloud.bigquery_storage_v1 import types as api
 from connectors.bigquery_local import Server
 from connectors.bigquery_local.errors import PortInUse, StoreInUse
 from tests.bigquery_clients import ID, Clients, LocalBigQuery, arrow_request, ids, storage_code
-from tests.processes import free_port, python
+from tests.processes import free_port, python, signal_another_thread
 
 pytestmark = pytest.mark.integration
 
@@ -115,6 +115,13 @@ def test_stops_in_order(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
             next(iter(answers))
         held.set()
         clients.close()
+
+
+def test_stops_whichever_thread_gets_the_signal(tmp_path: Path) -> None:
+    """The kernel may choose a thread that is not the main one, which nothing else would wake."""
+    with LocalBigQuery(tmp_path) as local:
+        local.start().close()
+        assert local.stop(signal_another_thread) == 0
 
 
 def test_one_directory_one_server(tmp_path: Path) -> None:
