@@ -11,7 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors import dead_letter, lake, storage
+from connectors import dead_letter, lake, retry, storage
+from connectors.cloud_storage import SCHEME
+from connectors.objects import ObjectStore
 from connectors.pubsub import Missing, Route
 from connectors.pubsub.names import check_subscription, check_topic
 from pipelines.kind import Kind
@@ -55,6 +57,9 @@ __all__ = [
     "choice",
 ]
 
+
+_PATIENCE_S = 20.0
+"""For a file that is read before anything starts, while someone waits."""
 
 # Patterns are for those who can't call our code: egrep's, which knows no \d, and weaker than it.
 _TIME_SPAN = "[0-9]{1,12}(ms|s|m|h|d)"
@@ -111,9 +116,16 @@ def _template(text: str) -> str:
     return storage.TimeFolders(text).template
 
 
+def _content(path: str) -> str:
+    """Return the text of a file or an object: a worker in the cloud has no file of ours."""
+    if path.startswith(SCHEME):
+        return ObjectStore(retry.Backoff(patience_s=_PATIENCE_S)).read(path).decode("utf-8")
+    return Path(path).read_text(encoding="utf-8")
+
+
 def _schema(text: str) -> pa.Schema:
     try:
-        content = Path(text).read_text(encoding="utf-8")
+        content = _content(text)
     except FileNotFoundError:
         raise ConfigError(
             "file", text, "there is no such file",
@@ -220,13 +232,13 @@ MISSING = choice("choice", *(each.value for each in Missing), make=Missing)
 # With braces it is a rule and no topic, which a console that lists topics would not let pass.
 ROUTE = Kind("TOPIC", _route, pattern="^projects/[^/]+/topics/.+$")
 TABLE_FORMAT = choice("format", "parquet", "delta", "iceberg")
-CATALOG = Kind("NAME", str, pattern="^.+$")
+CATALOG = Kind("NAME", str)
 SWITCH = Kind("[true|false]", _switch, implied="true", type="boolean", pattern="^(true|false)$")
 TABLE = Kind("TABLE", _table, pattern=f"^({_TABLE})$")  # with braces too
 TEXTS = Kind("NAME[,NAME]", _texts, separator=",")
 TIME = Kind(
     "TIME", _time,
-    pattern="^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+([zZ]|[+-][0-9:]+))?$",
+    pattern="^[0-9]{4}[-0-9W]+(.[0-9:.,]+([zZ]|[+-][0-9:.]+))?$",
 )  # fmt: skip
 MULTIPLE = Kind("NUMBER", _multiple, type="number", pattern="^[0-9]{1,9}([.][0-9]{1,9})?$")
 DURATION = Kind("DURATION", parse_duration, pattern=f"^{_TIME_SPAN}$")
@@ -241,4 +253,7 @@ FILE_FORMAT = Kind(
 FOLDER = _folder_kind("GCS_WRITE_FOLDER")
 INPUT_FOLDER = _folder_kind("GCS_READ_FOLDER")
 FOLDER_TEMPLATE = Kind("TEMPLATE", _template)
-SCHEMA_FILE = Kind("FILE", _schema, pattern="^.+$")
+SCHEMA_FILE = Kind(
+    "FILE", _schema,
+    pattern="^.+$", cloud_pattern="^gs://[^/ ]+/.+$", resource="GCS_READ_FILE",
+)  # fmt: skip

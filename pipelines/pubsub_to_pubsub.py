@@ -47,7 +47,7 @@ class Params(Source, TopicOutput, DeadLetters):
         kinds.SCHEMA_FILE,
         "JSON file with the columns of the payload in BigQuery's schema form, if --where or "
         "--output_topic name any.",
-        example="flights.json",
+        example="flights.json or gs://my-bucket/flights.json",
         required=False,
         group="Rows",
     )

@@ -26,7 +26,7 @@ class Payload(Group):
     schema: pa.Schema = param(
         kinds.SCHEMA_FILE,
         "JSON file with the columns of the payload in BigQuery's schema form.",
-        example="flights.json",
+        example="flights.json or gs://my-bucket/flights.json",
         group="Rows",
     )
 
@@ -43,7 +43,7 @@ class OptionalPayload(Group):
         kinds.SCHEMA_FILE,
         "JSON file with the columns of the payload in BigQuery's schema form. Without it every "
         "message is kept as it is, byte for byte.",
-        example="flights.json",
+        example="flights.json or gs://my-bucket/flights.json",
         required=False,
         group="Rows",
     )

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.launch import other_flags
+from pipelines.launch import other_flags, reported
 from pipelines.params import ConfigError, help_text
 from templates import generate
 from templates.catalogue import TEMPLATES, find
@@ -37,10 +37,7 @@ def main(argv: Sequence[str]) -> int:
     if others and options.command != "run":
         commands.error(f"unknown: {' '.join(others)}")
     options.others = others
-    try:
-        return _COMMANDS[options.command](options)
-    except ConfigError as error:
-        return _complain(error)
+    return reported(lambda: _COMMANDS[options.command](options))
 
 
 def _complain(*problems: object) -> int:

@@ -107,8 +107,8 @@ variable "since" {
   default     = null
 
   validation {
-    condition     = var.since == null || can(regex("^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+([zZ]|[+-][0-9:]+))?$", var.since))
-    error_message = "The since must match ^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+([zZ]|[+-][0-9:]+))?$"
+    condition     = var.since == null || can(regex("^[0-9]{4}[-0-9W]+(.[0-9:.,]+([zZ]|[+-][0-9:.]+))?$", var.since))
+    error_message = "The since must match ^[0-9]{4}[-0-9W]+(.[0-9:.,]+([zZ]|[+-][0-9:.]+))?$"
   }
 }
 
@@ -118,8 +118,8 @@ variable "until" {
   default     = null
 
   validation {
-    condition     = var.until == null || can(regex("^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+([zZ]|[+-][0-9:]+))?$", var.until))
-    error_message = "The until must match ^[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+([zZ]|[+-][0-9:]+))?$"
+    condition     = var.until == null || can(regex("^[0-9]{4}[-0-9W]+(.[0-9:.,]+([zZ]|[+-][0-9:.]+))?$", var.until))
+    error_message = "The until must match ^[0-9]{4}[-0-9W]+(.[0-9:.,]+([zZ]|[+-][0-9:.]+))?$"
   }
 }
 

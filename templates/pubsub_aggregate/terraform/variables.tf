@@ -113,8 +113,13 @@ variable "max_seconds" {
 }
 
 variable "schema" {
-  description = "JSON file with the columns of the payload in BigQuery's schema form. For example: flights.json"
+  description = "JSON file with the columns of the payload in BigQuery's schema form. For example: flights.json or gs://my-bucket/flights.json"
   type        = string
+
+  validation {
+    condition     = can(regex("^gs://[^/ ]+/.+$", var.schema))
+    error_message = "The schema must match ^gs://[^/ ]+/.+$"
+  }
 }
 
 variable "event_time" {

@@ -144,9 +144,14 @@ variable "dead_letter" {
 }
 
 variable "schema" {
-  description = "JSON file with the columns of the payload in BigQuery's schema form, if --where or --output_topic name any. For example: flights.json"
+  description = "JSON file with the columns of the payload in BigQuery's schema form, if --where or --output_topic name any. For example: flights.json or gs://my-bucket/flights.json"
   type        = string
   default     = null
+
+  validation {
+    condition     = var.schema == null || can(regex("^gs://[^/ ]+/.+$", var.schema))
+    error_message = "The schema must match ^gs://[^/ ]+/.+$"
+  }
 }
 
 variable "where" {

@@ -113,9 +113,14 @@ variable "max_seconds" {
 }
 
 variable "schema" {
-  description = "JSON file with the columns of the payload in BigQuery's schema form. Without it every message is kept as it is, byte for byte. For example: flights.json"
+  description = "JSON file with the columns of the payload in BigQuery's schema form. Without it every message is kept as it is, byte for byte. For example: flights.json or gs://my-bucket/flights.json"
   type        = string
   default     = null
+
+  validation {
+    condition     = var.schema == null || can(regex("^gs://[^/ ]+/.+$", var.schema))
+    error_message = "The schema must match ^gs://[^/ ]+/.+$"
+  }
 }
 
 variable "event_time" {
