@@ -181,7 +181,7 @@ class Engine:
 
     def unready(self) -> str | None:
         """Return why the broker can't serve until a restart; None while it can."""
-        return str(self._log.failure) if self._log.failure else None
+        return self._log.failure
 
     def disk(self) -> Disk:
         """Return what the log takes and leaves of its disk."""

@@ -61,7 +61,7 @@ class Log:
         self.size_bytes = 0
         self._maps: dict[int, pa.Buffer] = {}
         self._live: Counter[int] = Counter()
-        self._broken: Unavailable | None = None
+        self._failure: str | None = None
         self.counts = LogCounts()
 
     def recover(self) -> Iterator[Event]:
@@ -94,8 +94,7 @@ class Log:
             Exhausted: the disk is full; nothing was written.
             Unavailable: the log has failed.
         """
-        if self._broken:
-            raise self._broken
+        self._check_works()
         pieces: frame.Pieces = []
         written: list[list[Place]] = []
         end = self.size_bytes
@@ -128,8 +127,7 @@ class Log:
         Raises:
             Unavailable: the log has failed.
         """
-        if self._broken:
-            raise self._broken
+        self._check_works()
         if self.synced:
             return
         began_s, size_bytes = time.perf_counter(), self.size_bytes
@@ -186,9 +184,9 @@ class Log:
         return disk.f_bavail * disk.f_frsize - size_bytes >= limits.DISK_RESERVE_BYTES
 
     @property
-    def failure(self) -> Unavailable | None:
+    def failure(self) -> str | None:
         """Why nothing more can be written until a restart; None while all is well."""
-        return self._broken
+        return self._failure
 
     def disk(self) -> Disk:
         """Return what the log takes and leaves of its disk."""
@@ -273,10 +271,15 @@ class Log:
         self._fail(cause)
 
     def _fail(self, cause: OSError) -> NoReturn:
-        self._broken = Unavailable(
+        self._failure = (
             f"Writing to {self._directory} failed ({cause}); restart the broker when it is mended."
         )
-        raise self._broken from cause
+        raise Unavailable(self._failure) from cause
+
+    def _check_works(self) -> None:
+        if self._failure:
+            # A new one each time: the traceback of one that is kept would hold what was refused.
+            raise Unavailable(self._failure)
 
     def _remove(self, number: int) -> None:
         self._path(number).unlink()

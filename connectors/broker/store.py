@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from connectors.broker.counters import LogCounts
-from connectors.broker.errors import Unavailable
 from connectors.broker.events import Checkpoint, Event, Place
 from connectors.broker.frame import Entry
 
@@ -82,7 +81,7 @@ class Store(Protocol):
         """Whether all that was written is as durable as it will be."""
 
     @property
-    def failure(self) -> Unavailable | None:
+    def failure(self) -> str | None:
         """Why nothing more can be written until a restart; None while all is well."""
 
     def disk(self) -> Disk:
