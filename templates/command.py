@@ -112,7 +112,7 @@ def _run(options: argparse.Namespace) -> int:
         return _complain(*checked.problems)
     run = Run(
         folder=options.job_dir or Path("headrace-run") / template.name,
-        runner=options.runner,
+        runner=options.runner or ("local" if template.streaming else "direct"),
         embedded=options.broker == "embedded",
         port=options.port,
         messages=options.messages,

@@ -62,9 +62,9 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--on_stop=drain",
     )  # fmt: skip
     run.add_argument(
-        "--runner", choices=["local", "direct"], default="local",
+        "--runner", choices=["local", "direct"],
         help="local goes on until it is stopped, with durable state; direct takes what there is and"
-        " ends (local)",
+        " ends (local for what streams, direct for what ends)",
     )  # fmt: skip
     run.add_argument(
         "--job_dir", type=Path, metavar="FOLDER",

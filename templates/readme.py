@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pipelines.docs import parameters_table
+from pipelines.kinds import ROUTE, SUBSCRIPTION, TOPIC
 from pipelines.params import Spec, rules
 from pipelines.rules import ExactlyOneOf, OnlyWith, Rule
 from templates.catalogue import Template
@@ -30,7 +31,7 @@ def _lines(template: Template) -> Iterator[str]:
     yield from ("", "## Parameters", "", parameters_table(template.params))
     yield from _together(rules(template.params))
     yield from ("## Parameter file", "", _example(template), "")
-    yield from ("## Commands", "", "```console", *_commands(name), "```")
+    yield from ("## Commands", "", "```console", *_commands(template), "```")
 
 
 def _escaped(text: str) -> str:
@@ -81,11 +82,14 @@ def _quoted(text: str) -> str:
     return f'"{text}"' if re.search(r"[{}#:]( |$)|^[{\[]|=", text) else text
 
 
-def _commands(name: str) -> list[str]:
+def _commands(template: Template) -> list[str]:
+    name = template.name
+    talks = any(spec.kind in (SUBSCRIPTION, TOPIC, ROUTE) for spec in template.parameters)
+    broker = " --broker=embedded" if talks else ""
     return [
         f"$ python -m templates describe {name}",
         f"$ python -m templates validate {name} --params params.yaml",
-        f"$ python -m templates run {name} --params params.yaml --broker=embedded",
+        f"$ python -m templates run {name} --params params.yaml{broker}",
         f"$ python -m templates render {name} --params params.yaml --as rest \\",
         f"    --spec gs://my-bucket/templates/{name}.json",
     ]

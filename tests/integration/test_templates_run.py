@@ -141,3 +141,13 @@ def test_a_broker_that_can_not_start_is_a_failure(
     assert "error: the broker did not start" in said
     assert "Traceback" not in said
     assert not (clone / "headrace-run" / "lake").exists()
+
+
+def test_what_ends_is_run_to_its_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A compaction, which commits as a whole, needs no word about the runner."""
+    (tmp_path / "lake").mkdir()
+    params = tmp_path / "params.yaml"
+    params.write_text(f"lake: {tmp_path}/lake\nfile_bytes: 1000\n")
+    assert main(["run", "lake-compact", "--params", str(params)]) == 0, capfd.readouterr().err
+    assert main(["run", "lake-compact", "--params", str(params), "--runner=local"]) == 2
+    assert "only a bounded run can" in capfd.readouterr().err
