@@ -47,13 +47,24 @@ class Run:
         return reported(lambda: self._start(template, texts))
 
     def _start(self, template: Template, texts: Mapping[str, str]) -> int:
-        if self.messages is not None and not self.embedded:
+        self._check(texts)
+        with interruptible(), self._broker(texts):
+            return status(template.module, [*flags(texts), *self._flags()])
+
+    def _check(self, texts: Mapping[str, str]) -> None:
+        if self.messages is None:
+            return
+        if not self.embedded:
             raise ConfigError(
                 "--messages", str(self.messages), "are for the embedded broker",
                 "Give --broker=embedded, or leave it out",
             )  # fmt: skip
-        with interruptible(), self._broker(texts):
-            return status(template.module, [*flags(texts), *self._flags()])
+        if "subscription" not in texts:
+            raise ConfigError(
+                "--messages", str(self.messages),
+                "are for the parameter subscription, and there is none",
+                "Give a subscription: it keeps what was published before the start",
+            )  # fmt: skip
 
     def _flags(self) -> list[str]:
         if self.runner == "direct":
@@ -69,20 +80,15 @@ class Run:
         is_new = not folder.exists()
         with broker(folder, texts, self.port) as address:
             print(f"embedded broker: export {ADDRESS}={address}", flush=True)
-            for path in filter(None, (self.messages, self.sample if is_new else None)):
-                topic = _topic(path, texts)
+            for path in self._published(texts, is_new):
+                topic = texts["subscription"].replace("/subscriptions/", "/topics/")
                 count = publish_lines(path, topic)
                 print(f"published to {topic}: {count:,} messages of {path}", flush=True)
             yield
 
-
-def _topic(path: Path, texts: Mapping[str, str]) -> str:
-    if "subscription" not in texts:
-        raise ConfigError(
-            "--messages", str(path), "are for the parameter subscription, and there is none",
-            "Give a subscription: it keeps what was published before the start",
-        )  # fmt: skip
-    return texts["subscription"].replace("/subscriptions/", "/topics/")
+    def _published(self, texts: Mapping[str, str], is_new: bool) -> list[Path]:
+        sample = self.sample if is_new and "subscription" in texts else None
+        return [path for path in (self.messages, sample) if path is not None]
 
 
 def sample_beside(paths: Sequence[Path]) -> Path | None:

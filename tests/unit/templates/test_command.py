@@ -106,6 +106,17 @@ def test_what_can_not_be_done_is_told(
     assert error in capsys.readouterr().err
 
 
+def test_messages_need_a_subscription(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A topic's temporary subscription would begin after them."""
+    over = tmp_path / "over.yaml"
+    over.write_text("subscription: null\ntopic: projects/demo/topics/flights\n")
+    files = ["--params", FLIGHTS, "--params", str(over), "--job_dir", str(tmp_path / "job")]
+    argv = ["run", "pubsub_to_lake", *files, "--broker=embedded", "--messages", FLIGHTS]
+    assert main(argv) == 2
+    assert "are for the parameter subscription, and there is none" in capsys.readouterr().err
+    assert not (tmp_path / "job").exists()
+
+
 def test_a_secret_is_not_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It would stand in the request, and in the job that everybody may look at."""
     over = tmp_path / "secret.yaml"
