@@ -93,6 +93,8 @@ class Deliveries:
         self.owners = Owners()
         self.dying: Callable[[Subscription], None] = lambda _: None
         """Called when messages of a subscription are to be forwarded as dead letters."""
+        self.used: Callable[[Subscription], None] = lambda _: None
+        """Called when messages of a subscription are leased."""
         self.present: Callable[[Subscription, Delivery], Awaitable[Delivery | None]] = _as_it_is
         """What is left to deliver of what was leased; to be awaited before it is sent."""
 
@@ -119,6 +121,7 @@ class Deliveries:
             generation=self._generation, owner=owner,
         )  # fmt: skip
         self._schedule(backlog.expiry_s)
+        self.used(subscription)
         if positions.size < share:
             self._share(subscription)
         counts = self.counters.subscription(subscription.uid)

@@ -90,6 +90,7 @@ class Engine:
         self._publishing: list[int] = []  # times of publishes that are not in the state yet
         self._timer = self._loop.call_later(_TICK_S_MAX, self._tick)
         self.lifecycle = Lifecycle(self.state, self._log, self._commits, self._bells)
+        self.delivery.used = self.lifecycle.used
         self.pushing.start()
 
     async def close(self) -> None:

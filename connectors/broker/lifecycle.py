@@ -7,6 +7,7 @@ publish or ack can come between.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from contextlib import suppress
@@ -30,6 +31,8 @@ from connectors.broker.state import Snapshot, State, Subscription
 from connectors.broker.store import Store
 
 __all__ = ["Lifecycle"]
+
+_log = logging.getLogger(__name__)
 
 _HOUSEKEEPING_S = 60.0
 _PAUSE_S = 1.0
@@ -169,15 +172,17 @@ class Lifecycle:
         All of it goes through the log like any ack: what is freed must not be missed after a
         restart.
         """
-        now_us = _now_us()
         self._used |= {s.uid for s in self._state.subscriptions.values() if self._waits(s)}
+        told = self._used.copy()
         with suppress(Refusal):  # if the log can't take it now, the next round tries again
-            if used := housekeeping.used(self._state, self._used, now_us):
+            if used := housekeeping.used(self._state, told, _now_us()):
                 await self._commits.commit(used)
-            self._used.clear()
-            for event in housekeeping.ended(self._state, now_us):
-                await self._commits.commit(event)
+            self._used -= told  # not what was used meanwhile
+            await self._commits.commit_made(self._ended)
             await self._compaction.run()
+
+    def _ended(self) -> list[Entry]:
+        return [(event, b"") for event in housekeeping.ended(self._state, _now_us())]
 
     def _waits(self, subscription: Subscription) -> bool:
         return self._bells.awaited(subscription.uid)
@@ -205,7 +210,10 @@ class Lifecycle:
             finally:
                 sooner.cancel()
             if not done:
-                await self.housekeep()
+                try:
+                    await self.housekeep()
+                except Exception:  # noqa: BLE001 - the broker must not be without it from then on
+                    _log.exception("housekeeping has failed; the next round tries again")
                 # What is due may still be there, if the log could not take its end.
                 round_s, pause_s = loop.time() + _HOUSEKEEPING_S, _PAUSE_S
 

@@ -176,6 +176,87 @@ def test_waiting_subscriber_uses_its_subscription(tmp_path: Path, clock: Clock) 
     run(test)
 
 
+def test_subscriber_that_never_waits_uses_its_subscription(tmp_path: Path, clock: Clock) -> None:
+    """One that always finds messages is not among those who wait when it is looked for them."""
+
+    async def test() -> None:
+        engine = await prepared(tmp_path, expiration_s=86_400.0, retention_s=86_400.0)
+        for _ in range(5):
+            await publish(engine, b"x")
+            assert leased(engine)
+            await engine.lifecycle.housekeep()
+            clock.now_us += DAY_US // 2
+        assert S in engine.state.subscriptions
+        await engine.close()
+
+    run(test)
+
+
+def test_use_is_noted_while_others_are_written(tmp_path: Path, clock: Clock) -> None:
+    """It is in the log with the next round."""
+
+    async def test() -> None:
+        engine = await prepared(tmp_path, expiration_s=86_400.0)
+        other = SubscriptionSettings(S + "2", T)
+        await engine.commit(SubscriptionCreated(3, 1, other))
+        await engine.lifecycle.housekeep()
+        clock.now_us += DAY_US
+        engine.lifecycle.used(engine.state.subscription(S + "2"))
+        rounds = asyncio.ensure_future(engine.lifecycle.housekeep())
+        await asyncio.sleep(0)
+        engine.lifecycle.used(engine.state.subscription(S))
+        await rounds
+        await engine.lifecycle.housekeep()
+        clock.now_us += 2 * 3_600_000_000
+        await engine.lifecycle.housekeep()
+        assert S in engine.state.subscriptions
+        await engine.close()
+
+    run(test)
+
+
+def test_snapshot_that_is_given_more_time_in_the_last_moment_lives_on(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """What has ended is decided when it is applied, behind the update."""
+
+    async def test() -> None:
+        engine = await prepared(tmp_path)
+        made = await engine.lifecycle.create_snapshot(N, {}, engine.state.subscription(S))
+        await engine.lifecycle.housekeep()  # so that the next round has nothing else to write
+        clock.now_us += WEEK_US
+        later = SnapshotSettings(N, clock.now_us + DAY_US)
+        updated = asyncio.ensure_future(engine.lifecycle.update_snapshot(made, later))
+        await asyncio.gather(updated, engine.lifecycle.housekeep())
+        assert N in engine.state.snapshots
+        await engine.close()
+
+    run(test)
+
+
+def test_housekeeping_goes_on_after_a_fault(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ours, for what the log refuses is no fault; it is told in the log of the process."""
+    monkeypatch.setattr("connectors.broker.lifecycle._HOUSEKEEPING_S", 0.01)
+    monkeypatch.setattr("connectors.broker.lifecycle._PAUSE_S", 0.0)
+
+    async def test() -> None:
+        engine = await prepared(tmp_path)
+        rounds = asyncio.Queue[None]()
+
+        async def faulty(_compaction: Any) -> None:
+            rounds.put_nowait(None)
+            raise ValueError("a fault of ours")
+
+        monkeypatch.setattr("connectors.broker.compaction.Compaction.run", faulty)
+        for _ in range(3):
+            await rounds.get()
+        await engine.close()
+
+    run(test)
+
+
 def test_old_message_does_not_hold_a_segment(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
