@@ -11,7 +11,7 @@ from templates import terraform
 from templates.catalogue import TEMPLATES, Template
 from templates.json_schema import json_schema
 from templates.metadata import container_spec, metadata
-from templates.readme import readme
+from templates.readme import index, readme
 
 __all__ = ["FOLDER", "SCHEMA_NAME", "files", "stale", "write"]
 
@@ -38,11 +38,14 @@ def _json(content: Any) -> str:
 
 def stale(folder: Path = FOLDER) -> Iterator[tuple[Path, str | None]]:
     """Yield each file that is not as it should be, and its text; None for one too many."""
+    wanted = {folder / "README.md": index()}
     for template in TEMPLATES:
-        wanted = {folder / template.name / path: text for path, text in files(template).items()}
-        for path, text in wanted.items():
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                yield path, text
+        place = folder / template.name
+        wanted |= {place / path: text for path, text in files(template).items()}
+    for path, text in wanted.items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            yield path, text
+    for template in TEMPLATES:
         present = (path for path in (folder / template.name).rglob("*") if path.is_file())
         yield from ((path, None) for path in sorted(present) if path not in wanted)
 

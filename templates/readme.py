@@ -9,9 +9,32 @@ from pipelines.docs import parameters_table
 from pipelines.kinds import ROUTE, SUBSCRIPTION, TOPIC
 from pipelines.params import Spec, rules
 from pipelines.rules import ExactlyOneOf, OnlyWith, Rule
-from templates.catalogue import Template
+from templates.catalogue import TEMPLATES, Template
 
-__all__ = ["readme"]
+__all__ = ["index", "readme"]
+
+
+_INDEX = """\
+# Templates
+
+<!-- Made by python -m templates generate. -->
+
+Each pipeline as Dataflow knows it, made from the Params of its module: `metadata.json` and
+`container_spec.json`, whose image stands open until one is built; `parameters.schema.json`, by
+which editors complete and check parameter files; a Terraform module; and a page.
+
+| template | | name in Google's style | |
+|---|---|---|---|"""
+
+
+def index() -> str:
+    """Return the page that lists the templates, in Markdown."""
+    rows = [
+        f"| [{each.name}]({each.name}/README.md) | {each.title} | `{each.public_name}` "
+        f"| {'streams' if each.streaming else 'ends'} |"
+        for each in TEMPLATES
+    ]
+    return "\n".join([_INDEX, *rows]) + "\n"
 
 
 def readme(template: Template) -> str:

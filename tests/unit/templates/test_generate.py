@@ -19,7 +19,7 @@ def test_nothing_is_stale() -> None:
 def test_stale_files_are_written_and_surplus_ones_removed(tmp_path: Path) -> None:
     """Then a second time there is nothing to do."""
     written = write(tmp_path)
-    assert len(written) == 7 * len(TEMPLATES)
+    assert len(written) == 1 + 7 * len(TEMPLATES)
     assert write(tmp_path) == []
     page = tmp_path / "pubsub_to_lake" / "README.md"
     page.write_text("old")
