@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from typing import Any
 
 import pyarrow as pa
@@ -36,7 +37,7 @@ def statistics(footer: pq.FileMetaData) -> str:
             nulls[name] = sum(count for count in counts if count is not None)
         _add_ends(name, types[name], found, least, largest)
     told = {"numRecords": footer.num_rows, "minValues": least, "maxValues": largest}
-    return json.dumps(told | {"nullCount": nulls})
+    return json.dumps(told | {"nullCount": nulls}, allow_nan=False)
 
 
 def _nulls(found: Any) -> int | None:
@@ -52,18 +53,21 @@ def _add_ends(
     if not known or not all(found is not None and found.has_min_max for found in known):
         return
     low = _value(min(found.min for found in known), kind)
-    high = _value(max(found.max for found in known), kind)
-    if low is None or high is None:
+    if pa.types.is_floating(kind):
+        if low is not None:
+            least[name] = low
         return
-    least[name] = low
-    if not pa.types.is_floating(kind):
-        largest[name] = high
+    high = _value(max(found.max for found in known), kind)
+    if low is not None and high is not None:
+        least[name], largest[name] = low, high
 
 
 def _value(value: Any, kind: pa.DataType) -> Any:
     """Return a value as JSON has it; None for what is not told."""
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+    if pa.types.is_integer(kind):
         return value
+    if pa.types.is_floating(kind):
+        return value if math.isfinite(value) else None  # JSON has no other numbers
     if pa.types.is_string(kind) and len(value) <= _TEXT_MAX:
         return value
     if isinstance(value, dt.datetime):

@@ -36,6 +36,8 @@ TIME = dt.datetime(2013, 1, 31, 5, 0, 0, 123456)
     ("values", "least", "largest"),
     [
         (pa.array([1.5, float("nan"), -2.0]), -2.0, None),
+        (pa.array([1.5, float("inf")]), 1.5, None),
+        (pa.array([1.5, -float("inf")]), None, None),
         (pa.array(["b", "a"]), "a", "b"),
         (pa.array(["x" * 100]), None, None),
         (pa.array([TIME], pa.timestamp("us", "UTC")), "2013-01-31T05:00:00.123456Z",
