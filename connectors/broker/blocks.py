@@ -115,10 +115,14 @@ class Blocks:
 
     def replace(self, block: Block) -> list[Place]:
         """Put a block in place of all that overlap with it; return where those were."""
-        overlap = (self.stops > block.first) & (self.firsts < block.first + block.messages)
-        freed = self.keep(~overlap)
-        index = int(np.searchsorted(self.firsts, block.first))
-        self._take_over(np.insert(self._live(), index, np.array(_row(block), _ROW)))
+        low = int(np.searchsorted(self.stops, block.first, side="right"))
+        high = int(np.searchsorted(self.firsts, block.first + block.messages))
+        freed, live = self.places(slice(low, high)), self._live()
+        if high - low == 1:  # always but in a recovery: to copy all rows each time is quadratic
+            live[low] = _row(block)
+        else:
+            row = np.array([_row(block)], _ROW)
+            self._take_over(np.concatenate((live[:low], row, live[high:])))
         return freed
 
     def drop_below(self, position: int) -> list[Place]:
