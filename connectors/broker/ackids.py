@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from connectors.broker import limits
 from connectors.broker.backlog import Positions
 from connectors.broker.errors import InvalidArgument
 
@@ -106,6 +107,8 @@ def parse_lease(lease: str) -> Lease:
         raise InvalidArgument("leases", "one is garbled", _LEASE_RULE)
     if record["position"][0] != binascii.crc32(ranges.tobytes()):
         raise InvalidArgument("leases", "one is garbled", _LEASE_RULE)
+    if int(ranges["count"].sum(dtype=np.uint64)) > limits.LEASE_MESSAGES_MAX:
+        raise InvalidArgument("leases", "one is of too many messages", _LEASE_RULE)
     runs = [np.arange(start, start + count) for start, count in ranges.astype("<i8,<i8").tolist()]
     positions = np.concatenate(runs) if runs else np.empty(0, np.int64)
     return Lease(int(record["subscription"][0]), int(record["generation"][0]), positions)

@@ -86,14 +86,14 @@ NEEDS: dict[str, tuple[Need, ...]] = {
 
 
 def iam_need(method: str, resource: str) -> Need | None:
-    """Return what a method of IAMPolicy needs; None where anybody may ask.
+    """Return what a method of IAMPolicy needs; None where anybody may ask, or nothing is named.
 
     Args:
         method: its short name, such as ``SetIamPolicy``.
         resource: full name of the resource.
     """
-    if method == "TestIamPermissions":
-        return None
+    if method == "TestIamPermissions" or "/" not in resource:
+        return None  # a name that is none is refused by the method
     kind = resource.split("/")[-2]
     return Need(f"pubsub.{kind}.{method[0].lower()}{method[1:]}", "resource")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from connectors.broker import ackids
+from connectors.broker import ackids, limits
 from connectors.broker.errors import InvalidArgument
 
 UID = (1 << 63) - 12_345
@@ -70,6 +70,14 @@ def test_lease_ids_come_back_as_they_went(positions: list[int]) -> None:
 def test_lease_of_consecutive_positions_is_short() -> None:
     """A range costs the same whatever its length."""
     assert len(ackids.pack_lease(UID, np.arange(16_384), 9)) < 50
+
+
+def test_lease_of_more_than_is_leased_is_refused() -> None:
+    """Somebody has made it up: a few bytes may not stand for all the memory there is."""
+    most = limits.LEASE_MESSAGES_MAX
+    assert ackids.parse_lease(ackids.pack_lease(UID, np.arange(most), 9)).positions.size == most
+    with pytest.raises(InvalidArgument, match="too many"):
+        ackids.parse_lease(ackids.pack_lease(UID, np.arange(most + 1), 9))
 
 
 def test_changed_byte_of_a_lease_is_noticed() -> None:

@@ -53,3 +53,4 @@ def test_policies_need_what_their_kind_says() -> None:
         "pubsub.schemas.getIamPolicy", "resource"
     )
     assert iam_need("TestIamPermissions", "projects/p/topics/t") is None
+    assert iam_need("GetIamPolicy", "") is iam_need("SetIamPolicy", "t") is None
