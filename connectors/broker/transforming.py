@@ -43,7 +43,9 @@ class Transforming:
         self._engines: OrderedDict[tuple[Transform, ...], Udfs] = OrderedDict()
 
     def close(self) -> None:
-        """Finish what is being run and let go of the engines."""
+        """Finish the message that is being run and let go of the engines."""
+        for each in list(self._engines.values()):
+            each.stop()
         self._thread.submit(self._close).result()
         self._thread.shutdown()
 

@@ -100,6 +100,7 @@ class Udfs:
                 "JavaScript transforms need an engine: pip install 'headrace[local]'."
             )
         self._transforms = _checked(transforms)
+        self._stopped = False
         self._context = self._compiled()
 
     def run(self, messages: Sequence[tuple[Message, Metadata]]) -> list[Outcome]:
@@ -114,11 +115,16 @@ class Udfs:
         if len(messages) == 1:
             return [outcomes]
         each_alone: list[Outcome] = []
+        closed: list[Outcome] = [Overrun("the broker is being closed")]
         for message in messages:
-            each_alone += self.run([message])
+            each_alone += closed if self._stopped else self.run([message])
             if isinstance(each_alone[-1], Overrun):
                 break
         return each_alone + [each_alone[-1]] * (len(messages) - len(each_alone))
+
+    def stop(self) -> None:
+        """Have ``run`` end after the message that it is at; any thread may call this."""
+        self._stopped = True
 
     def close(self) -> None:
         """Let go of the engine."""

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import pyarrow as pa
 import pytest
 
-from connectors.broker import rows
+from connectors.broker import limits, rows
 from connectors.broker.errors import InvalidArgument
 from connectors.broker.settings import Transform
 from connectors.broker.transforming import Transforming, active
@@ -67,6 +67,23 @@ def test_nothing_at_all_can_be_transformed() -> None:
         assert len(done.data) == len(done.attributes) == done.kept.size == 0
 
     asyncio.run(run())
+
+
+def test_close_waits_for_one_message_and_not_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though there are minutes of work."""
+    monkeypatch.setattr(limits, "UDF_S_MAX", 0.2)
+    slow = Transform("f", "function f(m) { const t = Date.now(); while (Date.now() < t + 100); }")
+
+    async def run() -> None:
+        transforming = Transforming()
+        applying = asyncio.ensure_future(transforming.apply((slow,), batch(*[b"x"] * 1_000)))
+        while not transforming._engines:
+            await asyncio.sleep(0.01)
+        transforming.close()
+        done = await applying
+        assert "closed" in done.faults[999]
+
+    asyncio.run(asyncio.wait_for(run(), 20))
 
 
 def test_more_resources_than_engines_are_served() -> None:
