@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -15,6 +16,8 @@ from types import FrameType
 __all__ = ["Interrupted", "Stopping", "interruptible", "stoppable", "uninterrupted"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_WAKE = signal.SIGURG
+"""Nobody else uses it here, and whoever does not handle it does not notice it."""
 
 
 class Interrupted(BaseException):
@@ -107,9 +110,45 @@ def uninterrupted() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    previous = {number: signal.signal(number, handler) for number in SIGNALS}
+    with _waking():
+        previous = {number: signal.signal(number, handler) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, before in previous.items():
+                signal.signal(number, before)
+
+
+@contextlib.contextmanager
+def _waking() -> Iterator[None]:
+    """Let signals wake the main thread, whichever thread the kernel gives them to.
+
+    It may choose any, such as one that is just starting. Python then notes the signal for the main
+    thread, but if that waits for a lock without a limit, as Beam does, it sleeps on.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    waker = threading.Thread(target=_wake_main, args=(reader,), name="signals", daemon=True)
+    waker.start()
+    before = signal.signal(_WAKE, _nothing)
+    noted_by = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
-        for number, before in previous.items():
-            signal.signal(number, before)
+        signal.set_wakeup_fd(noted_by)
+        writer.close()
+        waker.join()
+        signal.signal(_WAKE, before)
+
+
+def _wake_main(reader: socket.socket) -> None:
+    """Wake the main thread after each signal, until the other end is closed."""
+    main = threading.main_thread().ident
+    with reader:
+        while numbers := reader.recv(64):
+            if main is not None and any(number in SIGNALS for number in numbers):
+                signal.pthread_kill(main, _WAKE)
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """Be called: that is what wakes."""

@@ -31,6 +31,41 @@ def test_wrapped_interrupt_is_still_an_interrupt() -> None:
         wrap()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_that_another_thread_gets(number: int) -> None:
+    """The kernel may give it to any thread; the main one wakes up all the same."""
+    over, interrupted = threading.Event(), threading.Event()
+    in_time: list[bool] = []
+
+    def send() -> None:
+        signal.pthread_kill(threading.get_ident(), number)
+        in_time.append(interrupted.wait(20))
+        over.set()
+
+    sender = threading.Timer(0.1, send)  # by then the main thread waits, or else it is no harm
+
+    def wait() -> None:
+        sender.start()
+        over.wait()
+
+    with pytest.raises(Interrupted), interruptible():
+        wait()
+    interrupted.set()
+    sender.join()
+    assert in_time == [True]
+
+
+def test_threads_end() -> None:
+    """Nothing is left behind the block, whether a signal came or not."""
+    before = threading.active_count(), signal.getsignal(signal.SIGURG)
+    with interruptible():
+        pass
+    with pytest.raises(Interrupted), interruptible():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert (threading.active_count(), signal.getsignal(signal.SIGURG)) == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
 def test_other_errors_pass() -> None:
     """Without a signal, an error is itself."""
     with pytest.raises(ZeroDivisionError), interruptible():
