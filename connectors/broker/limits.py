@@ -47,6 +47,7 @@ __all__ = [
     "PUBLISH_MESSAGES_MAX",
     "PULL_MESSAGES_MAX",
     "PULL_WAIT_S",
+    "PUSH_BYTES_MAX",
     "PUSH_PAUSE_S_MAX",
     "PUSH_PAUSE_S_MIN",
     "PUSH_WINDOW_MAX",
@@ -157,6 +158,8 @@ PUSH_WINDOW_MIN = 3
 """Push requests that may be open at first (push page: a single-digit number)."""
 PUSH_WINDOW_MAX = 1_000
 """Push requests of one subscription that may be open at most (ours)."""
+PUSH_BYTES_MAX = 64 << 20
+"""Bytes of messages of one subscription that may be on their way at most (ours: memory)."""
 PUSH_PAUSE_S_MIN = 0.1
 """Seconds without a push after a failure (push page)."""
 PUSH_PAUSE_S_MAX = 60.0

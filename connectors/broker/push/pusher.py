@@ -50,6 +50,7 @@ class Pusher:
         self._deliveries, self._subscription = deliveries, subscription
         self._client, self._tokens = client, tokens
         self._loop = asyncio.get_running_loop()
+        self._owner = deliveries.owners.join(subscription, "")
         self._pacing = Pacing()
         self._lanes = Lanes(ordered=subscription.settings.ordered)
         self._sending: set[asyncio.Task[None]] = set()
@@ -80,11 +81,13 @@ class Pusher:
         Those of them that can't be transformed now go back.
         """
         room = self._pacing.room(len(self._held))
-        if not room:
+        size_bytes = limits.PUSH_BYTES_MAX - self._subscription.backlog.held(self._owner).size_bytes
+        if room == 0 or size_bytes <= 0:
             return False
         # The broker itself holds them: no deadline is needed but that of each request.
-        want = Want(room, limits.RESPONSE_BYTES_MAX, limits.ACK_DEADLINE_S_MAX)
-        delivery = self._deliveries.lease(self._subscription, want)
+        size_bytes = min(size_bytes, limits.RESPONSE_BYTES_MAX)
+        want = Want(room, size_bytes, limits.ACK_DEADLINE_S_MAX)
+        delivery = self._deliveries.lease(self._subscription, want, self._owner)
         if delivery is None:
             return False
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.broker import schema, wire
+from connectors.broker import limits, schema, wire
 from connectors.broker.engine import Engine
 from connectors.broker.errors import Exhausted
 from connectors.broker.events import SubscriptionCreated, SubscriptionUpdated, TopicCreated
@@ -83,6 +83,31 @@ def test_push_goes_on_after_a_delivery_that_failed(
             engine.delivery.present = failing
             await publish(engine, b"a")
             assert await endpoint.hits.get() == b"a"
+
+    run(test)
+
+
+def test_large_messages_are_not_all_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many requests the endpoint takes; one at a time may be larger than the bound."""
+    monkeypatch.setattr(limits, "PUSH_BYTES_MAX", 1_000)
+    monkeypatch.setattr(limits, "RESPONSE_BYTES_MAX", 500)
+
+    async def test() -> None:
+        async with bench() as (engine, endpoint):
+            backlog, most = engine.state.subscription(S).backlog, []
+            present = engine.delivery.present
+
+            async def counted(*delivery: Any) -> Any:
+                most.append(backlog.leased)
+                return await present(*delivery)
+
+            engine.delivery.present = counted
+            await publish(engine, *[bytes(400)] * 20, bytes(2_000))
+            for _ in range(21):
+                await endpoint.hits.get()
+            assert max(most) <= 3
+            while backlog.leased:
+                await asyncio.sleep(0)
 
     run(test)
 
