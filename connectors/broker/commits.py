@@ -11,6 +11,7 @@ its own: what it was decided on is what it is applied to.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -26,6 +27,8 @@ from connectors.broker.state import State
 from connectors.broker.store import Store
 
 __all__ = ["Commits"]
+
+_logger = logging.getLogger(__name__)
 
 
 class _Waiting(NamedTuple):
@@ -126,6 +129,10 @@ class Commits:
                     _fail(group, error)
                 self._log.release(self._state.reclaim())
                 self._sync_soon()
+        except Exception as error:
+            _logger.exception("commits stop here")  # such as by a segment that can't be deleted
+            waiting, self._pending = self._pending, []
+            _fail(waiting, error)  # nobody else would come back to them
         finally:
             self._committing = None
 
@@ -136,10 +143,12 @@ class Commits:
 
     async def _sync_later(self) -> None:
         await asyncio.sleep(limits.SYNC_INTERVAL_S)
-        with suppress(Refusal):  # the next write is refused with the reason
-            await self._loop.run_in_executor(self._writer, self._log.sync)
-            self._log.release([])
-        self._syncing = None
+        try:
+            with suppress(Refusal):  # the next write is refused with the reason
+                await self._loop.run_in_executor(self._writer, self._log.sync)
+                self._log.release([])
+        finally:
+            self._syncing = None
         if self._log.failure is None:
             self._sync_soon()
 
