@@ -12,6 +12,7 @@ from connectors.files.layout import PaneName, job_text
 from connectors.files.parquet import FileOptions
 from connectors.files.write import WriteFiles, Written
 from connectors.job import launch_id
+from connectors.lake.existing import require_same_levels
 from connectors.lake.partition import Partition, split
 from connectors.ledger import Ledger
 from connectors.run import Run
@@ -114,8 +115,9 @@ class Write(WriteFiles):
             plain lake. It is made if it is missing.
 
     Raises:
-        ConfigError: the folder can't be written, a partition can't be read, or the windows
-            accumulate: a pane would hold the rows of earlier panes again. Or the table does not
+        ConfigError: the folder can't be written, a partition can't be read, the files that are
+            there are parted in another way, or the windows accumulate: a pane would hold the rows
+            of earlier panes again. Or the table does not
             fit: another column, type or partition, which it names.
     """
 
@@ -133,7 +135,7 @@ class Write(WriteFiles):
     ) -> None:
         if isinstance(partition_by, str):
             partition_by = Partition.parse(partition_by)
-        levels = tuple(partition_by)
+        self._levels = levels = tuple(partition_by)
         self._option = table
         spec = table.spec(Ledger(path).root, _levels(levels)) if table else None
         super().__init__(
@@ -150,6 +152,7 @@ class Write(WriteFiles):
             if not isinstance(batches.pipeline.runner, DataflowRunner):
                 rule = "of which files beside its log would be no part"
                 refuse_table(self._path, rule, _AS_TABLE)
+                require_same_levels(self._path, self._levels)
             return written
         target = Target(self._table)
         target.open()  # its package is there
