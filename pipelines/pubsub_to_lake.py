@@ -14,7 +14,8 @@ on until it is stopped: windows are written as event time passes them, and after
 kill -9 the same command goes on where it was. All options of Beam can be given too.
 
 With --table_format the files are a table of Delta Lake or Apache Iceberg, made if it is missing;
-each commit to it is made once. This needs pip install 'headrace[delta]' or 'headrace[iceberg]':
+each commit to it is made once. It takes an extra, which make demo installs and else
+pip install '.[delta,iceberg]' does:
 
     python -m pipelines.pubsub_to_lake --runner=local --state_dir=./state \
         --subscription=projects/demo/subscriptions/flights --schema=pipelines/demo/flights.json \

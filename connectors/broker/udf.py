@@ -97,7 +97,8 @@ class Udfs:
     def __init__(self, transforms: Sequence[Transform]) -> None:
         if importlib.util.find_spec("py_mini_racer") is None:
             raise Unsupported(
-                "JavaScript transforms need an engine: pip install 'headrace[local]'."
+                "JavaScript transforms need an engine: pip install '.[local]' in a clone of"
+                " Headrace."
             )
         self._transforms = _checked(transforms)
         self._stopped = False

@@ -66,5 +66,5 @@ def open_table(spec: TableSpec) -> Table:
     except ModuleNotFoundError as error:
         raise ConfigError(
             "table_format", spec.kind, f"needs a package that is not installed ({error.name})",
-            f"Install it: pip install 'headrace[{spec.kind}]'",
+            f"Install it: pip install '.[{spec.kind}]' in a clone of Headrace",
         ) from error  # fmt: skip

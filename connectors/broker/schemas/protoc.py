@@ -29,8 +29,8 @@ async def compiled(text: str) -> bytes:
     """
     if importlib.util.find_spec("grpc_tools") is None:
         raise Unsupported(
-            "Protocol buffer schemas need a compiler: pip install 'headrace[local]', or give"
-            " compiled_proto_schema."
+            "Protocol buffer schemas need a compiler: pip install '.[local]' in a clone of"
+            " Headrace, or give compiled_proto_schema."
         )
     with tempfile.TemporaryDirectory(prefix="schema-") as folder:
         (Path(folder) / _NAME).write_text(text, encoding="utf-8")

@@ -66,7 +66,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, package, None)
     for name in ("delta", "iceberg", "catalogs"):
         monkeypatch.delitem(sys.modules, f"connectors.tables.{name}", raising=False)
-    with pytest.raises(ConfigError, match=rf"pip install 'headrace\[{kind}\]'"):
+    with pytest.raises(ConfigError, match=rf"pip install '.\[{kind}\]'"):
         open_table(TableSpec(kind, "/lake"))
 
 
