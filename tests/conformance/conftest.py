@@ -1,17 +1,23 @@
-"""The servers under test: our broker, and one named by a variable.
+"""The servers under test: our broker, and others that variables name.
 
 PUBSUB_CONFORMANCE_HOST=127.0.0.1:8432 pytest tests/conformance/test_*.py
+PUBSUB_CONFORMANCE_PROJECT=my-project pytest tests/conformance/test_*.py -k service
+
+The second is the real service, by the credentials of the environment; it costs a little, and what
+a test has made there is deleted after it.
 """
 
 import functools
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import pytest
+from google.api_core import exceptions
 from google.cloud import pubsub_v1
 from google.pubsub_v1.services.publisher import PublisherClient
 from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
@@ -20,14 +26,24 @@ from connectors.broker import Broker
 from tests.conformance.feeds import Feed, Stream
 
 OTHER = os.environ.get("PUBSUB_CONFORMANCE_HOST")
+PROJECT = os.environ.get("PUBSUB_CONFORMANCE_PROJECT")
+SERVICE = "pubsub.googleapis.com:443"
+SERVERS = ["ours", *(["other"] if OTHER else []), *(["service"] if PROJECT else [])]
 
 
-@pytest.fixture(scope="module", params=["ours", *(["other"] if OTHER else [])])
+def is_ours(address: str) -> bool:
+    """Tell whether it is our broker, of which more is known than of others."""
+    return address not in (OTHER, SERVICE)
+
+
+@pytest.fixture(scope="module", params=SERVERS)
 def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of each server under test."""
     if request.param == "other":
         assert OTHER
         yield OTHER
+    elif request.param == "service":
+        yield SERVICE
     else:
         with Broker(data_dir=tmp_path_factory.mktemp("broker")) as broker:
             yield broker.address
@@ -41,10 +57,26 @@ class Api:
     subscriber: Any
     schemas: Any
     project: str
+    named: list[str] = field(default_factory=list)
 
     def name(self, kind: str, ident: str = "") -> str:
         """Return the full name of a resource, of a new one unless it is given."""
-        return f"{self.project}/{kind}/{ident or 'new-' + secrets.token_hex(4)}"
+        name = f"{self.project}/{kind}/{ident or 'new-' + secrets.token_hex(4)}"
+        self.named.append(name)
+        return name
+
+    def delete_all(self) -> None:
+        """Delete what there is of all that was named."""
+        deletes = {
+            "snapshots": lambda name: self.subscriber.delete_snapshot(snapshot=name),
+            "subscriptions": lambda name: self.subscriber.delete_subscription(subscription=name),
+            "topics": lambda name: self.publisher.delete_topic(topic=name),
+            "schemas": lambda name: self.schemas.delete_schema(name=name),
+        }
+        for kind, delete in deletes.items():
+            for name in {each for each in self.named if each.split("/")[2] == kind}:
+                with suppress(exceptions.NotFound):
+                    delete(name)
 
     def topic(self, **fields: Any) -> str:
         """Create a topic; return its name."""
@@ -84,6 +116,14 @@ class Api:
 @pytest.fixture
 def api(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """Return the clients of a server under test."""
+    if address == SERVICE:
+        monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+        publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
+        with publisher, subscriber, pubsub_v1.SchemaServiceClient() as schemas:
+            made = Api(publisher, subscriber, schemas, f"projects/{PROJECT}")
+            yield made
+            made.delete_all()
+        return
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", address)
     publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
     with publisher, subscriber, grpc.insecure_channel(address) as channel:
