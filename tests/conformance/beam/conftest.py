@@ -130,3 +130,8 @@ def every_module_runs(request: pytest.FixtureRequest) -> Iterator[None]:
     is_part = config.option.keyword or config.option.markexpr or any("::" in a for a in config.args)
     modules = {module_of(item) for item in request.session.items if item.path == request.path}
     assert is_part or modules <= used_in, f"never use {RUNNER}: {sorted(modules - used_in)}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_thread_left() -> None:
+    """Let Beam's own tests leave threads behind, as some of them do, where ours may not."""
