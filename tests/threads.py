@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from apache_beam.utils import thread_pool_executor
 
 END_S = 10.0
-"""The threads of channels and servers that are gone end by then."""
+"""The local runner's splitter, and those of channels and servers that are gone, end by then."""
 
 
 def leaving_none() -> Iterator[None]:
@@ -36,7 +36,6 @@ def _left(before: set[threading.Thread]) -> list[threading.Thread]:
         for thread in threading.enumerate()
         if thread not in before
         and not _is_idle_worker(thread)
-        and not _watches_bundles(thread)
         and not _asks_for_a_bucket(thread)
         and not _reads_manifests(thread)
         and not _is_of_grpc(thread)
@@ -46,15 +45,6 @@ def _left(before: set[threading.Thread]) -> list[threading.Thread]:
 def _is_idle_worker(thread: threading.Thread) -> bool:
     """Whether Beam keeps the thread for its next bundle: it waits for a lock, for ever."""
     return isinstance(thread, thread_pool_executor._Worker) and thread._work_item is None
-
-
-def _watches_bundles(thread: threading.Thread) -> bool:
-    """Whether it is the local runner's splitter: it waits for an event, and holds nothing else.
-
-    Two were once left at the end of all tests in one process, by a harness whose last bundle seemed
-    to run still; which test leaves it is not known.
-    """
-    return thread.name == "splitter" and thread.daemon
 
 
 def _asks_for_a_bucket(thread: threading.Thread) -> bool:

@@ -24,6 +24,8 @@ OUTPUT_BYTES_MAX = 64 << 20
 """One that has put out so much before is asked at once: it waits in memory for the bundle's end."""
 SPLIT_AGAIN_S = 0.25
 """A source that could not be split is asked again after this time."""
+LOOK_S = SPLIT_AFTER_S
+"""How often is looked for a bundle at the least; no longer than a bundle may go on."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Splitter:
             self._hurry.set()
 
     def _watch(self) -> None:
-        wait_s: float | None = SPLIT_AFTER_S
+        wait_s: float | None = LOOK_S
         while wait_s is not None:
             self._hurry.wait(wait_s)
             self._hurry.clear()
@@ -124,11 +126,11 @@ class Splitter:
         asked = self._asked
         if asked is None:
             used, self._used = self._used, False
-            return SPLIT_AFTER_S if used else None
+            return LOOK_S if used else None
         now_s = time.monotonic()
         if now_s >= asked.due_s:
             asked.due_s = math.inf if self._ask(asked) else now_s + SPLIT_AGAIN_S
-        return min(max(asked.due_s - now_s, 0.0), SPLIT_AFTER_S)
+        return min(max(asked.due_s - now_s, 0.0), LOOK_S)
 
     def _ask(self, asked: _Asked) -> bool:
         """Ask once; return whether that was enough."""
