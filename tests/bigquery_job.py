@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
-import pytest
 
 from connectors import pubsub
 from connectors.bigquery_local import Server
-from connectors.clients import bigquery_endpoint, open_bigquery
 from tests.processes import start_pipeline, wait_until
 from tests.pubsub_servers import SUBSCRIPTION, TOPIC
 
@@ -25,15 +23,6 @@ SCHEMA = [
     {"name": "text", "type": "STRING"},
 ]
 LIMIT_S = 90.0
-
-
-def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Run a server with a dataset: the body of a fixture."""
-    with Server(project=PROJECT) as running:
-        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", running.rest_endpoint)
-        monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", running.grpc_endpoint)
-        open_bigquery(bigquery_endpoint(), PROJECT).create_dataset(DATASET, retry=None)
-        yield running
 
 
 class Job:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from connectors import pubsub
-from connectors.broker import Broker
 from pipelines import launch, pubsub_to_bigquery
 from tests.bigquery_tables import PROJECT, client
 from tests.conftest import message_batch
@@ -30,15 +27,6 @@ def click(number: int, **more: Any) -> bytes:
     """Return the payload of a click."""
     event = {"id": f"e{number:04d}", "at": f"2026-01-01T00:{number % 60:02d}:00Z", "n": number}
     return json.dumps(event | more).encode()
-
-
-def brokering(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    """Run a broker with topic and subscription: the body of a fixture."""
-    with Broker(data_dir=folder / "broker") as running:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", running.address)
-        pubsub.create_topic(TOPIC)
-        pubsub.create_subscription(SUBSCRIPTION, TOPIC)
-        yield running
 
 
 def flags_of(folder: Path) -> dict[str, str]:

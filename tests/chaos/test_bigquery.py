@@ -27,8 +27,8 @@ from tests.bigquery_job import (
     assert_each_once,
     count,
     publish,
-    serving,
 )
+from tests.bigquery_tables import serving
 from tests.processes import BrokerProcess
 from tests.pubsub_servers import TOPIC, create, unacknowledged
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from connectors.bigquery_local import Fault, Server
-from tests.bigquery_job import Job, assert_each_once, count, publish, serving
+from tests.bigquery_job import Job, assert_each_once, count, publish
+from tests.bigquery_tables import serving
 from tests.processes import BrokerProcess
 from tests.pubsub_servers import create, unacknowledged
 

@@ -13,13 +13,9 @@ import pytest
 from connectors.bigquery_local import Fault, Server
 from connectors.broker import Broker
 from tests.bigquery_tables import PROJECT, client, serving
-from tests.clicks import brokering, click, flags_of, make_table, publish, run
+from tests.clicks import click, flags_of, make_table, publish, run
 
-
-@pytest.fixture
-def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    """Run a broker with a topic of clicks."""
-    yield from brokering(tmp_path, monkeypatch)
+TOPICS = ("clicks",)
 
 
 @pytest.fixture

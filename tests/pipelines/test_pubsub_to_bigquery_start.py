@@ -8,14 +8,10 @@ import pytest
 from connectors.bigquery_local import Server
 from connectors.broker import Broker
 from tests.bigquery_tables import PROJECT, serving
-from tests.clicks import brokering, click, flags_of, make_table, publish, run
+from tests.clicks import click, flags_of, make_table, publish, run
 from tests.processes import free_port
 
-
-@pytest.fixture
-def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    """Run a broker with a topic of clicks."""
-    yield from brokering(tmp_path, monkeypatch)
+TOPICS = ("clicks",)
 
 
 @pytest.fixture
