@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -14,7 +14,7 @@ from apache_beam.runners.runner import PipelineState
 from connectors.job import JobOptions
 from pipelines.figures import WRITING, Figures
 from pipelines.interrupt import stoppable
-from pipelines.progress import Display, JobLine, ProgressOptions
+from pipelines.progress import Display, JobLine, ProgressOptions, Seen
 from runners.local import LocalRunner
 from runners.local.drops import DROPPED
 from runners.local.options import LocalOptions, Settings, settings
@@ -147,13 +147,13 @@ def _quiet() -> Iterator[None]:
 
 
 def _display(result: LocalResult, log_every_s: float, figures: Figures) -> Display:
-    def progress() -> tuple[Mapping[str, int], int, int | None]:
+    def progress() -> Seen:
         found = result.progress()
         ours = {
             name: number for (space, name), number in found.numbers.items() if space == NAMESPACE
         }
         ours[LATE_ROWS.name] = found.numbers.get(DROPPED, 0)
-        return ours, found.epoch, found.watermark_us
+        return Seen(ours, found.epoch, found.watermark_us, found.time_s)
 
     line = JobLine(progress, figures=figures)
     return Display(line.live, line.log, log_every_s=log_every_s)

@@ -8,26 +8,25 @@ import logging
 import sys
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.live import Live
 
 from pipelines.figures import WRITING, Figures, counts
+from pipelines.rate import Rate
 from transforms import metrics
 from transforms.duration import parse_duration
 
-__all__ = ["Display", "JobLine", "Progress", "ProgressOptions", "job_line", "line"]
+__all__ = ["Display", "JobLine", "Progress", "ProgressOptions", "Seen", "job_line", "line"]
 
 _log = logging.getLogger("headrace")
 
 LIVE_INTERVAL_S = 0.25
-RATE_S = 5.0
-"""The rate of a job without end is that of the last seconds."""
 AGE_MAX_S = 86_400
 """A watermark that is older is that of a replay: its date says more than its age."""
 
@@ -163,12 +162,12 @@ class Progress:
         self.totals: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._display = Display(self._text, log_every_s=log_every_s, stream=stream)
-        self._rate = 0.0
-        self._read = 0
-        self._began_s = self._last_s = time.monotonic()
+        self._began_s = time.monotonic()
+        self._rate = Rate(self._began_s, 0)
 
     def __enter__(self) -> Progress:
-        self._began_s = self._last_s = time.monotonic()
+        self._began_s = time.monotonic()
+        self._rate = Rate(self._began_s, 0)
         metrics.watch(self._changed)
         self._display.__enter__()
         return self
@@ -194,58 +193,66 @@ class Progress:
         with self._lock:
             totals = dict(self.totals)
         read = totals.get(metrics.MESSAGES_READ.name, 0)
-        self._rate = 0.5 * self._rate + 0.5 * (read - self._read) / (now_s - self._last_s)
-        self._read, self._last_s = read, now_s
         elapsed_s = now_s - self._began_s
-        return line(totals, elapsed_s, read / elapsed_s if last else self._rate, self._figures)
+        rate = self._rate.after(now_s, read)
+        return line(totals, elapsed_s, read / elapsed_s if last else rate, self._figures)
+
+
+class Seen(NamedTuple):
+    """How far a job without end has come.
+
+    Attributes:
+        totals: the committed number of each metric by name.
+        epoch: the last one that was committed.
+        watermark_us: in microseconds since 1970; None while there is none.
+        time_s: for which the numbers are told; seconds of any clock.
+    """
+
+    totals: Mapping[str, int]
+    epoch: int
+    watermark_us: int | None
+    time_s: float
 
 
 class JobLine:
     """The line of a job without end, from the numbers that its runner has committed.
 
     Args:
-        progress: returns the committed numbers by name, the epoch and the watermark, which is in
-            microseconds since 1970, or None while there is none.
+        progress: returns how far the job is.
         clock: seconds since 1970.
         figures: what is told.
     """
 
     def __init__(
         self,
-        progress: Callable[[], tuple[Mapping[str, int], int, int | None]],
+        progress: Callable[[], Seen],
         clock: Callable[[], float] = time.time,
         figures: Figures = WRITING,
     ) -> None:
         self._progress = progress
         self._figures = figures
         self._clock = clock
-        self._reads: deque[tuple[float, int]] = deque()
+        seen = progress()
+        self._rate = Rate(seen.time_s, _read(seen))
         self._logged: Mapping[str, int] | None = None
 
     def live(self, _last: bool = False) -> str:
         """Return the line as it is now."""
-        return self._text(*self._progress())
+        return self._text(self._progress())
 
     def log(self, last: bool = False) -> str | None:
         """Return the line if a number has changed since the last time."""
-        totals, epoch, watermark_us = self._progress()
-        if totals == self._logged and not last:
+        seen = self._progress()
+        text = self._text(seen)  # each look counts for the rate, whether it is told or not
+        if seen.totals == self._logged and not last:
             return None
-        self._logged = totals
-        return self._text(totals, epoch, watermark_us)
+        self._logged = seen.totals
+        return text
 
-    def _text(self, totals: Mapping[str, int], epoch: int, watermark_us: int | None) -> str:
-        rate = self._rate(totals.get(metrics.MESSAGES_READ.name, 0))
-        return job_line(totals, epoch, self._watermark(watermark_us), rate, self._figures)
-
-    def _rate(self, read: int) -> float:
-        now_s = self._clock()
-        reads = self._reads
-        reads.append((now_s, read))
-        while reads[-1][0] - reads[0][0] > RATE_S and now_s - reads[1][0] >= RATE_S:
-            reads.popleft()
-        then_s, before = reads[0]
-        return (read - before) / (now_s - then_s) if now_s > then_s else 0.0
+    def _text(self, seen: Seen) -> str:
+        rate = self._rate.after(seen.time_s, _read(seen))
+        watermark = self._watermark(seen.watermark_us)
+        return job_line(seen.totals, seen.epoch, watermark, rate, self._figures)
 
     def _watermark(self, watermark_us: int | None) -> str:
         """Say how old the watermark is, or, where that says nothing, when it is."""
@@ -255,6 +262,10 @@ class JobLine:
         if age_s < AGE_MAX_S:
             return f"watermark {max(age_s, 0.0):.1f} s ago"
         return f"watermark {_EPOCH + dt.timedelta(microseconds=watermark_us):%Y-%m-%d %H:%M}"
+
+
+def _read(seen: Seen) -> int:
+    return seen.totals.get(metrics.MESSAGES_READ.name, 0)
 
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)

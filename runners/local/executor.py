@@ -114,9 +114,9 @@ class Executor:
             results = self.totals.query(user_only=True)
             sources = (stage.name for stage in self._graph.stages if stage.splittable)
             watermark_us = min(map(self.watermark_us, sources), default=MIN_US)
-            epoch = self._epoch.committed
+            epoch, ended_s = self._epoch.committed, self._epoch.ended_s
         known = MIN_US < watermark_us < MAX_US
-        return Progress(epoch, watermark_us if known else None, numbers_of(results))
+        return Progress(epoch, watermark_us if known else None, numbers_of(results), ended_s)
 
     def deliver(self, buffer: bytes, data: bytes) -> None:
         """Give elements to the readers of a buffer. Only for what ``run`` calls first."""
@@ -182,7 +182,7 @@ class Executor:
         with self._guard:  # of both, or progress would show what a crash takes back
             self._save()
             self._store.commit()
-            self._epoch.committed = self._epoch.number
+            self._epoch.committed, self._epoch.ended_s = self._epoch.number, time.monotonic()
         self._open = self._epoch.changed = self._counted = False
 
     def _has_spare_space(self) -> bool:
@@ -196,12 +196,15 @@ class Executor:
 
     def _count_quiet(self) -> None:
         """Count what an epoch has reported that is not committed: the next commit stores it."""
-        for result in self._results:
-            self._counted |= self.totals.add_user(result.infos)
+        with self._guard:
+            for result in self._results:
+                self._counted |= self.totals.add_user(result.infos)
+            self._epoch.ended_s = time.monotonic()
 
     def _take_back(self, error: BaseException) -> None:
         with self._guard:
             self._store.rollback()
+            self._epoch.ended_s = time.monotonic()
         self._open = self._epoch.changed = self._counted = False
         self._workers.abandon(self._results, error)
         self._results = []

@@ -20,11 +20,14 @@ class Progress:
             None where nothing is known yet, or where there is no source without end.
         numbers: user counters, summed over the steps, and the latest values of user gauges, by
             namespace and name. Only committed work counts, that of earlier starts too.
+        time_s: for which the numbers are told, in seconds of ``time.monotonic``: when the last
+            epoch has ended. What is at work now is in the numbers of a later time.
     """
 
     epoch: int
     watermark_us: int | None
     numbers: Mapping[tuple[str, str], int]
+    time_s: float
 
 
 def numbers_of(results: Any) -> dict[tuple[str, str], int]:

@@ -2,17 +2,16 @@
 
 import io
 import logging
-from collections.abc import Mapping
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.progress import (
-    RATE_S,
     Display,
     JobLine,
     Progress,
     ProgressOptions,
+    Seen,
     job_line,
     line,
 )
@@ -64,14 +63,11 @@ class Job:
         self.now_s = 1_700_000_000.0
         self.line = JobLine(self.progress, lambda: self.now_s)
 
-    def progress(self) -> tuple[Mapping[str, int], int, int | None]:
-        return dict(self.totals), 7, self.watermark_us
+    def progress(self) -> Seen:
+        return Seen(dict(self.totals), 7, self.watermark_us, self.now_s)
 
-    def read(self, number: int, elapsed_s: float) -> str:
-        """Let time pass in which messages are read; return the line at its end."""
-        self.now_s += elapsed_s
+    def read(self, number: int) -> None:
         self.totals["messages_read"] = self.totals.get("messages_read", 0) + number
-        return self.line.live()
 
 
 def test_line_of_a_job_tells_how_far_it_is() -> None:
@@ -83,24 +79,25 @@ def test_line_of_a_job_tells_how_far_it_is() -> None:
     )
 
 
-def test_rate_of_a_job_is_that_of_the_last_seconds() -> None:
-    """What was read long ago, or before a restart, is not in the rate."""
+def test_first_line_of_a_log_has_a_rate() -> None:
+    """What the first interval has read counts; what an earlier start has read does not."""
     job = Job()
-    assert "  0/s  " in job.read(1_000_000, 1.0)
-    for _ in range(10):
-        text = job.read(100, 1.0)
-    assert "  100/s  " in text
-    for _ in range(int(RATE_S) + 1):
-        text = job.read(0, 1.0)
-    assert "  0/s  " in text
+    job.read(1_000_000)
+    job.line = JobLine(job.progress, lambda: job.now_s)
+    job.now_s += 10.0
+    job.read(20_000)
+    assert "  2,000/s  " in str(job.line.log())
 
 
-def test_memory_of_the_rate_is_bounded() -> None:
-    """A job that is watched for long keeps no more than the last seconds."""
+def test_pause_that_was_not_told_is_not_in_the_rate() -> None:
+    """A job that has idled for an hour tells the rate of what comes then."""
     job = Job()
-    for _ in range(1_000):
-        job.read(1, 0.25)
-    assert len(job.line._reads) <= RATE_S / 0.25 + 2
+    for _ in range(360):
+        job.now_s += 10.0
+        job.line.log()
+    job.now_s += 10.0
+    job.read(20_000)
+    assert "  2,000/s  " in str(job.line.log())
 
 
 def test_watermark_is_an_age_or_a_date() -> None:
@@ -120,13 +117,13 @@ def test_watermark_is_an_age_or_a_date() -> None:
 def test_log_is_silent_while_nothing_happens() -> None:
     """A job that idles adds no lines to a log, but says at its end how far it came."""
     job = Job()
-    job.read(1, 1.0)
+    job.read(1)
     assert job.line.log() is not None
     job.now_s += 3_600
     job.watermark_us = int(job.now_s * 1e6)
     assert job.line.log() is None
     assert job.line.log(True) is not None
-    job.read(1, 1.0)
+    job.read(1)
     assert job.line.log() is not None
 
 

@@ -1,5 +1,6 @@
 """How far a job has come, as its result tells."""
 
+import time
 from typing import Any
 
 import apache_beam as beam
@@ -35,3 +36,15 @@ def test_pipeline_without_source_has_no_watermark() -> None:
     pipeline = beam.Pipeline(runner=LocalRunner())
     pipeline | beam.Create([1])
     assert pipeline.run().progress().watermark_us is None
+
+
+def test_time_of_the_numbers_is_that_of_the_last_epoch() -> None:
+    """Who divides numbers by time needs to know when they were true, not when it asked."""
+    began_s = time.monotonic()
+    pipeline = beam.Pipeline(runner=LocalRunner())
+    pipeline | beam.Create([1])
+    result = pipeline.run()
+    ended_s = time.monotonic()
+    time_s = result.progress().time_s
+    assert began_s < time_s < ended_s
+    assert result.progress().time_s == time_s
