@@ -25,17 +25,22 @@ MERGING: Figures = (metrics.FILES_MERGED, metrics.FILES_WRITTEN, metrics.ROWS_ME
 
 _WORDS: dict[metrics.Metric, str] = {
     metrics.MESSAGES_READ: "read",
+    metrics.ROWS_MADE: "made",
     metrics.ROWS_WRITTEN: "written",
     metrics.MESSAGES_PUBLISHED: "published",
     metrics.DUPLICATES: "dup",
     metrics.ROWS_FILTERED: "filtered",
     metrics.DEAD_LETTERS: "dead",
+    metrics.ROWS_ROUTED: "routed",
     metrics.LATE_ROWS: "dropped as late",
     metrics.FILES_MERGED: "files merged",
     metrics.FILES_WRITTEN: "files made",
     metrics.ROWS_MERGED: "rows in them",
 }
-_IF_ANY = (metrics.MESSAGES_PUBLISHED, metrics.ROWS_FILTERED, metrics.LATE_ROWS)
+_IF_ANY = (
+    metrics.ROWS_MADE, metrics.MESSAGES_PUBLISHED, metrics.ROWS_FILTERED, metrics.ROWS_ROUTED,
+    metrics.LATE_ROWS,
+)  # fmt: skip
 """Figures that are told too as soon as they are not zero: without them the sum would be wrong."""
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "MESSAGE_SCHEMA",
     "ORDERING_KEY",
     "ORDERING_KEY_BYTES_MAX",
+    "PART",
     "PUBLISH_BYTES_MAX",
     "PUBLISH_MESSAGES_MAX",
     "PUBLISH_TIME",
@@ -54,7 +55,11 @@ MESSAGE_SCHEMA = pa.schema(
 """Columns of a batch fresh from Pub/Sub."""
 
 MESSAGE = "_message"
-"""Reserved struct column of typed batches: the message that each row came from."""
+"""Reserved struct column of typed batches: the message that each row came from.
+
+Messages that were changed on the way have it too: the message as it came."""
+PART = "_part"
+"""Reserved column of rows of which a message may have become several: which of them it is."""
 
 PUBLISH_MESSAGES_MAX = 1_000
 """Messages in one Publish request."""
@@ -77,10 +82,15 @@ def attach_message(typed: pa.RecordBatch, messages: Batch) -> Batch:
 
     Args:
         typed: rows made from ``messages``, row for row.
-        messages: a batch with the columns of ``MESSAGE_SCHEMA``; its buffers are shared.
+        messages: a batch with the columns of ``MESSAGE_SCHEMA``; its buffers are shared. If they
+            carry messages themselves, as they came, it is those; and a ``PART`` is kept.
     """
-    envelope = messages.select(MESSAGE_SCHEMA.names).rows.to_struct_array()
-    return Batch(typed).with_column(MESSAGE, envelope)
+    if MESSAGE in messages.schema.names:
+        envelope = messages.column(MESSAGE)
+    else:
+        envelope = messages.select(MESSAGE_SCHEMA.names).rows.to_struct_array()
+    rows = Batch(typed).with_column(MESSAGE, envelope)
+    return rows.with_column(PART, messages.column(PART)) if PART in messages.schema.names else rows
 
 
 def message_column(batch: Batch, name: str) -> pa.Array:

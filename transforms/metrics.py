@@ -76,6 +76,10 @@ DUPLICATES = Counter("duplicates", "rows", "dropped because their key was seen w
 ROWS_WITHOUT_KEY = Counter("rows_without_key", "rows", "kept although their key is null")
 DEAD_LETTERS = Counter("dead_letters", "rows", "rejected, kept as a failure with the reason")
 ROWS_FILTERED = Counter("rows_filtered", "rows", "left out because a filter does not mean them")
+ROWS_MADE = Counter(
+    "rows_made", "rows", "that a user's function made of a row beyond the one that it was given"
+)
+ROWS_ROUTED = Counter("rows_routed", "rows", "taken by the named outputs of a user's function")
 LATE_ROWS = Counter("late_rows", "rows", "dropped by the runner: too late for their windows")
 ROWS_READ = Counter("rows_read", "rows", "read from a table")
 ROWS_WRITTEN = Counter("rows_written", "rows", "written to files of the lake, or to a table")

@@ -29,6 +29,13 @@ def test_line_names_what_a_user_watches() -> None:
     assert "lag 9,000" in text
 
 
+def test_line_accounts_for_what_a_function_made() -> None:
+    """Rows that it made, left out and routed are told as soon as there are any."""
+    totals = {"messages_read": 10, "rows_made": 4, "rows_written": 6, "rows_filtered": 3}
+    text = line(totals | {"rows_routed": 5}, 1.0, 10.0)
+    assert "10 read  10/s  6 written  0 dup  0 dead  4 made  3 filtered  5 routed" in text
+
+
 def test_line_of_a_large_run_fits_a_terminal() -> None:
     """Millions of messages don't break the line at 80 columns."""
     totals = {"messages_read": 9_999_999, "rows_written": 9_999_999, "duplicates": 499_999}
@@ -129,9 +136,35 @@ def test_log_is_silent_while_nothing_happens() -> None:
 
 def test_display_ends_with_the_last_line(caplog: pytest.LogCaptureFixture) -> None:
     """However short a run is, its last line is shown."""
-    with caplog.at_level(logging.INFO), Display(lambda last: f"last: {last}", stream=io.StringIO()):
+    with caplog.at_level(logging.INFO), display(io.StringIO(), begun=False):
         pass
     assert caplog.messages == ["last: True"]
+
+
+class Terminal(io.StringIO):
+    """A text that looks like a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def display(stream: io.StringIO, *, begun: bool) -> Display:
+    return Display(lambda last: f"last: {last}", begun=lambda: begun, stream=stream)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_failed_run_has_a_line_if_it_has_begun(
+    caplog: pytest.LogCaptureFixture, begun: bool
+) -> None:
+    """A refused start shows its error alone; a run that fails later says how far it was."""
+    terminal = Terminal()
+    with caplog.at_level(logging.INFO):
+        for stream in (io.StringIO(), terminal):
+            with pytest.raises(ValueError, match="refused"), display(stream, begun=begun):
+                raise ValueError("refused")
+    assert caplog.messages == ["last: True"] * begun
+    erase_line = "\x1b[2K"
+    assert terminal.getvalue().endswith(erase_line) is not begun
 
 
 def test_log_interval_is_an_option() -> None:
