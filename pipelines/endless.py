@@ -156,7 +156,7 @@ def _display(result: LocalResult, log_every_s: float, figures: Figures) -> Displ
         return Seen(ours, found.epoch, found.watermark_us, found.time_s)
 
     line = JobLine(progress, figures=figures)
-    return Display(line.live, line.log, log_every_s=log_every_s)
+    return Display(line.live, line.log, begun=line.begun, log_every_s=log_every_s)
 
 
 def _tell(result: LocalResult, chosen: Settings) -> None:

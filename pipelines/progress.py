@@ -90,6 +90,8 @@ class Display:
     Args:
         live: returns the line for a terminal; it is given True at the last time.
         log: returns the line for a log, None if there is nothing new; by default as ``live``.
+        begun: whether there is anything to tell; a context that is left before by an error is left
+            without a last line.
         log_every_s: how often there is a line in a log.
         stream: where to show it.
     """
@@ -99,12 +101,14 @@ class Display:
         live: Callable[[bool], str],
         log: Callable[[bool], str | None] | None = None,
         *,
+        begun: Callable[[], bool],
         log_every_s: float = 10.0,
         stream: TextIO = sys.stderr,
     ) -> None:
         self._live = live
         self._log_every_s = log_every_s
         self._log = log or live
+        self._begun, self._failed = begun, False
         self._console = Console(file=stream, highlight=False)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
@@ -119,6 +123,7 @@ class Display:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._failed = error is not None
         self._stop.set()
         self._thread.join()
 
@@ -126,6 +131,7 @@ class Display:
         if self._console.is_terminal:
             with Live(console=self._console, refresh_per_second=4) as live:
                 self._repeat(LIVE_INTERVAL_S, self._live, live.update)
+                live.transient = self._in_vain()
         else:
             self._repeat(self._log_every_s, self._log, _log.info)
 
@@ -138,9 +144,12 @@ class Display:
         last = False
         while not last:
             last = self._stop.wait(interval_s)
-            found = text(last)
+            found = None if last and self._in_vain() else text(last)
             if found is not None:
                 show(found)
+
+    def _in_vain(self) -> bool:
+        return self._failed and not self._begun()
 
 
 class Progress:
@@ -161,7 +170,9 @@ class Progress:
         self._figures = figures
         self.totals: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._display = Display(self._text, log_every_s=log_every_s, stream=stream)
+        self._display = Display(
+            self._text, begun=self._begun, log_every_s=log_every_s, stream=stream
+        )
         self._began_s = time.monotonic()
         self._rate = Rate(self._began_s, 0)
 
@@ -187,6 +198,9 @@ class Progress:
                 self.totals[metric.name] = number
             else:
                 self.totals[metric.name] += number
+
+    def _begun(self) -> bool:
+        return any(self.totals.values())
 
     def _text(self, last: bool) -> str:
         now_s = time.monotonic()
@@ -235,6 +249,10 @@ class JobLine:
         seen = progress()
         self._rate = Rate(seen.time_s, _read(seen))
         self._logged: Mapping[str, int] | None = None
+
+    def begun(self) -> bool:
+        """Tell whether anything was committed, by this start or an earlier one."""
+        return any(self._progress().totals.values())
 
     def live(self, _last: bool = False) -> str:
         """Return the line as it is now."""

@@ -1,5 +1,6 @@
 """A start that can't succeed is refused within seconds, by its flag, and leaves nothing behind."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -86,10 +87,11 @@ def test_refused_start_leaves_no_folder(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     wrong: tuple[str, str],
     runner: list[str],
 ) -> None:
-    """Neither the lake, nor dead letters, nor the state is there when a name is wrong."""
+    """Neither lake, dead letters nor state is there when a name is wrong, and no figure is told."""
     with Broker(data_dir=folder.parent / f"{folder.name}-broker") as broker:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
         create("flights")
@@ -102,8 +104,10 @@ def test_refused_start_leaves_no_folder(
             flag: value,
         }
         argv = [f"{name}={text}" for name, text in flags.items()]
+        caplog.set_level(logging.INFO)
         assert launch.status(module_of("pubsub_to_lake"), [*argv, SCHEMA, *runner]) == 2
     assert f"error: {flag}=" in capsys.readouterr().err
+    assert not [text for text in caplog.messages if " read" in text]
     assert [path.name for path in folder.iterdir()] == ["a_file"]
 
 
