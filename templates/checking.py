@@ -11,10 +11,11 @@ from pathlib import Path
 
 from pipelines.params import ConfigError, Spec, parsed, rules, validated
 from templates.catalogue import Template
+from templates.cloud_values import is_object, refuse_local
 from templates.parameter_file import Given, overlaid, typed_text
 from templates.references import Resolved, Secrets, resolved
 
-__all__ = ["Checked", "check"]
+__all__ = ["HERE", "Checked", "Place", "check"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,29 @@ class Checked:
         texts: of each parameter that is given, by name, as a flag would have it.
         problems: all that is wrong; without any the job can be started.
         waiting: names of parameters whose secrets were not read, so that nobody knows.
+        unread: names of parameters whose objects on Cloud Storage were not read: the same.
     """
 
     texts: dict[str, str]
     problems: tuple[ConfigError, ...] = ()
     waiting: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job will run, and so what its parameters may name.
+
+    Attributes:
+        in_cloud: on Dataflow, whose workers have nothing of this machine.
+        read_objects: whether what lies on Cloud Storage is read and judged, as a schema is.
+    """
+
+    in_cloud: bool = False
+    read_objects: bool = True
+
+
+HERE = Place()
 
 
 def check(
@@ -37,6 +56,7 @@ def check(
     paths: Sequence[Path],
     secrets: Secrets | None = None,
     environment: Mapping[str, str] = os.environ,
+    place: Place = HERE,
 ) -> Checked:
     """Judge the parameters of a template that files give, the later above the earlier.
 
@@ -45,18 +65,21 @@ def check(
         paths: of the files.
         secrets: reads them; None leaves them, and the rules that need their values, unchecked.
         environment: the variables that files refer to.
+        place: of the job.
     """
     try:
         given = overlaid(paths)
     except ConfigError as error:
         return Checked({}, (error,))
-    return _Check(template, given, paths).run(secrets, environment)
+    return _Check(template, given, paths, place).run(secrets, environment)
 
 
 class _Check:
     def __init__(
-        self, template: Template, given: Mapping[str, Given], paths: Sequence[Path]
+        self, template: Template, given: Mapping[str, Given], paths: Sequence[Path], place: Place
     ) -> None:
+        self._place = place
+        self._unread: list[str] = []
         self._params = template.params
         self._name = template.name
         self._specs = {spec.name: spec for spec in template.parameters}
@@ -72,8 +95,8 @@ class _Check:
         if not problems:
             problems += self._missing()
         if not problems:
-            problems += self._together(texts, complete=not waiting)
-        return Checked(texts, tuple(problems), waiting)
+            problems += self._together(texts, complete=not waiting and not self._unread)
+        return Checked(texts, tuple(problems), waiting, tuple(self._unread))
 
     def _problem(
         self, name: str, secrets: Secrets | None, environment: Mapping[str, str]
@@ -107,9 +130,17 @@ class _Check:
         self._resolved[spec.name] = found
         if found.is_complete:
             try:
-                parsed(spec, found.text)
+                self._judge(spec, found.text)
             except ConfigError as error:
                 raise self._placed(error) from None
+
+    def _judge(self, spec: Spec, text: str) -> None:
+        if self._place.in_cloud:
+            refuse_local(spec, text)
+        if is_object(spec, text) and not self._place.read_objects:
+            self._unread.append(spec.name)
+        else:
+            parsed(spec, text)
 
     def _missing(self) -> Iterator[ConfigError]:
         for spec in self._specs.values():

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -29,11 +29,19 @@ class Launch:
         spec: the template, ``gs://BUCKET/OBJECT``.
         job_name: by default the template's name.
         region: that a flags file names; None leaves it out.
+        environment: how the job is run, in the form of the REST API.
+        update: whether it replaces the running job of that name.
+        transform_names: new names of that job's steps by their old ones.
+        validate_only: whether the service only judges the request.
     """
 
     spec: str | None = None
     job_name: str | None = None
     region: str | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    update: bool = False
+    transform_names: Mapping[str, str] = field(default_factory=dict)
+    validate_only: bool = False
 
     def require_spec(self) -> str:
         """Return the place of the template.
@@ -90,13 +98,21 @@ def flags(texts: Mapping[str, str]) -> list[str]:
 
 
 def rest_body(template: Template, texts: Mapping[str, str], launch: Launch) -> dict[str, Any]:
-    """Return the body of ``projects.locations.flexTemplates.launch``."""
+    """Return the body of ``projects.locations.flexTemplates.launch``: what ``launch`` sends too."""
+    parameter: dict[str, Any] = {
+        "jobName": launch.name_for(template),
+        "containerSpecGcsPath": launch.require_spec(),
+        "parameters": dict(texts),
+    }
+    if launch.environment:
+        parameter["environment"] = dict(launch.environment)
+    if launch.update:
+        parameter["update"] = True
+    if launch.transform_names:
+        parameter["transformNameMappings"] = dict(launch.transform_names)
     return {
-        "launchParameter": {
-            "jobName": launch.name_for(template),
-            "containerSpecGcsPath": launch.require_spec(),
-            "parameters": dict(texts),
-        }
+        "launchParameter": parameter,
+        **({"validateOnly": True} if launch.validate_only else {}),
     }
 
 

@@ -1,0 +1,56 @@
+"""Values that are good on this machine, and nothing for a job on Dataflow."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from connectors.cloud_storage import SCHEME
+from pipelines.params import ConfigError, Spec
+
+__all__ = ["is_object", "refuse_local"]
+
+_ONE_PROCESS = "is the pace of one process, and on Dataflow there are several"
+_NO_END = "ends a run on this machine, and nothing on Dataflow looks at it"
+
+_HERE = {
+    "dry_run": "takes back what a run on this machine has read, which Dataflow can't",
+    "max_messages": _NO_END,
+    "max_seconds": _NO_END,
+    "rate": _ONE_PROCESS,
+    "speed": _ONE_PROCESS,
+}
+"""Parameters for a run on this machine, and why."""
+_OFF = "false"
+
+
+def refuse_local(spec: Spec, text: str) -> None:
+    """Raise ConfigError if a job on Dataflow could not use a value, or would not.
+
+    Args:
+        spec: the parameter.
+        text: of its flag.
+    """
+    if spec.name in _HERE and text != _OFF:
+        fix = f"Leave it out, or write {spec.name}: null into a file for Dataflow"
+        raise ConfigError(spec.flag, text, _HERE[spec.name], fix)
+    pattern = spec.kind.cloud_pattern
+    if not pattern or re.fullmatch(pattern, text):
+        return
+    raise ConfigError(
+        spec.flag, text, "names a place on this machine, which no worker of Dataflow has",
+        _fix(spec, text, pattern),
+    )  # fmt: skip
+
+
+def is_object(spec: Spec, text: str) -> bool:
+    """Whether a value names an object that is read to judge it."""
+    return spec.kind.resource == "GCS_READ_FILE" and text.startswith(SCHEME)
+
+
+def _fix(spec: Spec, text: str, pattern: str) -> str:
+    if spec.kind.resource == "GCS_READ_FILE":
+        place = f"{SCHEME}my-bucket/{posixpath.basename(text)}"
+        return f"Copy it: gcloud storage cp {text} {place}; then write {spec.name}: {place}"
+    good = [each for each in spec.examples if re.fullmatch(pattern, each)]
+    return f"Write for example {spec.name}: {good[0] if good else SCHEME + 'my-bucket/folder'}"
