@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.params import ConfigError, Spec, parsed, rules, validated
@@ -27,12 +27,14 @@ class Checked:
         problems: all that is wrong; without any the job can be started.
         waiting: names of parameters whose secrets were not read, so that nobody knows.
         unread: names of parameters whose objects on Cloud Storage were not read: the same.
+        places: file and line of each parameter that is given.
     """
 
     texts: dict[str, str]
     problems: tuple[ConfigError, ...] = ()
     waiting: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class _Check:
             problems += self._missing()
         if not problems:
             problems += self._together(texts, complete=not waiting and not self._unread)
-        return Checked(texts, tuple(problems), waiting, tuple(self._unread))
+        places = {name: given.place for name, given in self._given.items()}
+        return Checked(texts, tuple(problems), waiting, tuple(self._unread), places)
 
     def _problem(
         self, name: str, secrets: Secrets | None, environment: Mapping[str, str]

@@ -1,7 +1,8 @@
 """The command ``python -m templates``: pipelines as templates, with files of parameters.
 
 0    it went well; ``diff``: nothing differs
-1    ``diff``: something differs; ``run``: the job failed; ``generate --check``: files are stale
+1    ``diff``: something differs; ``run``, ``launch``: the job failed, or a service did not answer;
+     ``generate --check``: files are stale
 2    a mistake in what was given; nothing was started
 """
 
@@ -20,6 +21,7 @@ from templates.catalogue import TEMPLATES, find
 from templates.checking import Checked, check
 from templates.difference import difference
 from templates.flags import parser
+from templates.launching import launching
 from templates.metadata import metadata
 from templates.references import SecretManager
 from templates.render import Launch, rendered
@@ -122,6 +124,12 @@ def _run(options: argparse.Namespace) -> int:
     return run.start(template, checked.texts)
 
 
+def _launch(options: argparse.Namespace) -> int:
+    found = launching(find(options.name), options)
+    checked = found.checked()
+    return _complain(*checked.problems) if checked.problems else found.start(checked)
+
+
 def _generate(options: argparse.Namespace) -> int:
     if not options.check:
         print("".join(f"{path}\n" for path in generate.write()), end="")
@@ -139,5 +147,6 @@ _COMMANDS = {
     "diff": _diff,
     "render": _render,
     "run": _run,
+    "launch": _launch,
     "generate": _generate,
 }

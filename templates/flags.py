@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from templates.launch_flags import add_launch_flags
 from templates.render import FORMS
 
 __all__ = ["parser"]
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     _add_diff(commands)
     _add_render(commands)
     _add_run(commands)
+    _add_launch(commands)
     _add_generate(commands)
     return found
 
@@ -81,6 +83,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="publish each line to the input's topic first; by default the file FILE.messages.jsonl"
         " beside the parameter file, if there is one and the job is new",
     )  # fmt: skip
+
+
+def _add_launch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    launch = _named(commands, "launch", "launch a template that was built, as a job on Dataflow")
+    add_launch_flags(launch)
+    launch.epilog = _PARAMETERS
 
 
 def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
