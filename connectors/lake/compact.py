@@ -13,6 +13,7 @@ import apache_beam as beam
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
 from connectors.files.parquet import FileOptions
 from connectors.files.write import Written
@@ -64,6 +65,8 @@ class Compact(beam.PTransform):
         ``files_of`` sees each row once. A file that was listed before may be gone when it is
         opened: then list again.
         Two compactions at a time: the second one fails and changes nothing.
+        On Dataflow one worker does it all, as a run of its own, with the same guarantees; the
+        service starts it again if it dies.
         Memory: that of ``FilesWriter``, and one row group of one source.
 
     Args:
@@ -87,14 +90,17 @@ class Compact(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> Written:
         """List the files, merge each group, and list what a commit has to change."""
+        if isinstance(begin.pipeline.runner, DataflowRunner):
+            whole = beam.ParDo(Whole(self)).with_output_types(LakeFile)
+            return Written(begin | "Once" >> beam.Impulse() | "Whole" >> whole)
         run = Run.of(begin.pipeline)
         if run is None:
             raise ConfigError(
                 "runner", None, "compaction commits as a whole, which only a bounded run can",
-                "Leave --runner out",
+                "Leave --runner out, or use --runner=DataflowRunner",
             )  # fmt: skip
         folder = run.add_lake(self.path)
-        refuse_table(self.path, "whose log names each file: they are its own to rewrite", _REWRITE)
+        _refuse_table(self.path)
         plans = beam.ParDo(_Plan(self)).with_output_types(Group)
         merge = beam.ParDo(_Merge(self, folder)).with_output_types(Merged)
         listing = beam.ParDo(_List(self.path, folder)).with_output_types(LakeFile)
@@ -109,6 +115,10 @@ class Compact(beam.PTransform):
         )
         everything = (merged, nothing) | beam.Flatten() | "Together" >> beam.GroupByKey()
         return Written(everything | "List" >> listing)
+
+
+def _refuse_table(path: str) -> None:
+    refuse_table(path, "whose log names each file: they are its own to rewrite", _REWRITE)
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -245,6 +255,29 @@ class _List(beam.DoFn):
         files = [each.file for each in merged]
         store.write(posixpath.join(self._folder, REMOVED), msgspec.json.encode(removed))
         store.write(posixpath.join(self._folder, MANIFEST), encode_manifest(files))
+        yield from files
+
+
+class Whole(beam.DoFn):
+    """A compaction in one worker, where no process outlives the job to commit it.
+
+    If it dies, whoever is started in its place opens the lake, which settles what it has done.
+    """
+
+    def __init__(self, compact: Compact) -> None:
+        self._compact = compact
+
+    def process(self, impulse: bytes) -> Iterator[LakeFile]:
+        """Plan, merge and commit."""
+        path = self._compact.path
+        _refuse_table(path)
+        with Run() as run:
+            folder = run.add_lake(path)
+            merge = _Merge(self._compact, folder)
+            plans = _Plan(self._compact).process(impulse)
+            merged = [each for group in plans for each in merge.process(group)]
+            files = list(_List(path, folder).process((0, merged)))
+            run.commit({})
         yield from files
 
 

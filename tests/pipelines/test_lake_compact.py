@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from connectors import lake
+from connectors.lake.compact import Whole
 from connectors.ledger import Ledger
 from connectors.objects import store_of
 from connectors.run import Run
@@ -83,6 +84,44 @@ def test_small_files_become_one_in_each_folder(root: str) -> None:
     assert names(root) == merged
     assert len(Ledger(root).commits()) == commits
     assert lake.files_of(root) == [f"{Ledger(root).root}/{name}" for name in merged]
+
+
+def whole(root: str) -> None:
+    """Compact in one worker, as Dataflow does."""
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        step = beam.ParDo(Whole(lake.Compact(root, age_s=0.0)))
+        _ = pipeline | beam.Impulse() | "Whole" >> step
+
+
+def test_one_worker_compacts_as_a_run_of_its_own(root: str) -> None:
+    """The same files, committed; started again, as a service does, it changes nothing."""
+    write(root, 0, 10, 20)
+    whole(root)
+    merged = names(root)
+    assert [posixpath.dirname(name) for name in merged] == ["k=0", "k=1"]
+    assert numbers(root) == list(range(30))
+    commits = len(Ledger(root).commits())
+    whole(root)
+    assert names(root) == merged
+    assert len(Ledger(root).commits()) == commits
+
+
+def test_worker_that_dies_has_changed_nothing(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one opens the lake, and does it all."""
+    write(root, 0, 10)
+    before = names(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "commit", _die)
+        with pytest.raises(Crash):
+            list(Whole(lake.Compact(root, age_s=0.0)).process(b""))
+    assert names(root) == before
+    whole(root)
+    assert len(names(root)) == 2
+    assert numbers(root) == list(range(20))
+
+
+def _die(*_: object) -> None:
+    raise Crash
 
 
 def test_missing_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
