@@ -17,24 +17,29 @@ message carries the id of the one that it came from, by which a reader can tell.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import ClassVar
 
 import apache_beam as beam
 import pyarrow as pa
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
 from connectors import pubsub
+from connectors.retry import Backoff
 from pipelines import checks, kinds, launch
 from pipelines.dead_letters import DeadLetters
 from pipelines.params import param
 from pipelines.source import Source
 from pipelines.topic_output import TopicOutput
 from transforms.condition import Condition
-from transforms.errors import ConfigError
+from transforms.errors import ConfigError, TransientError
 from transforms.filter import Filter
 from transforms.parse import Parse
 
 __all__ = ["Params", "build"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +87,7 @@ class Params(Source, TopicOutput, DeadLetters):
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:
     """Add the steps to a pipeline."""
-    if params.subscription is not None and isinstance(params.output_topic, str):
-        pubsub.refuse_circle("--output_topic", params.output_topic, params.subscription)
+    _refuse_circle(pipeline, params)
     rows = pipeline | "Read" >> params.read()
     rejected = []
     if params.schema is not None:
@@ -101,6 +105,20 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
         )
     )
     params.keep("pubsub_to_pubsub", [*rejected, written.dead])
+
+
+def _refuse_circle(pipeline: beam.Pipeline, params: Params) -> None:
+    """Refuse what would never end; who launches a job on Dataflow need not reach Pub/Sub."""
+    if params.subscription is None or not isinstance(params.output_topic, str):
+        return
+    if not isinstance(pipeline.runner, DataflowRunner):
+        pubsub.refuse_circle("--output_topic", params.output_topic, params.subscription)
+        return
+    once = Backoff(patience_s=0.0)
+    try:
+        pubsub.refuse_circle("--output_topic", params.output_topic, params.subscription, once)
+    except TransientError as error:
+        _log.warning("nobody knows whether --output_topic is the topic that is read: %s", error)
 
 
 if __name__ == "__main__":

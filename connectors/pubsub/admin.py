@@ -105,7 +105,10 @@ def delete_subscription(subscription: str) -> None:
 
 
 def get_subscription(
-    channel: grpc.Channel, subscription: str, subject: retry.Subject
+    channel: grpc.Channel,
+    subscription: str,
+    subject: retry.Subject,
+    backoff: retry.Backoff = CONNECT_BACKOFF,
 ) -> types.Subscription:
     """Return the settings of a subscription.
 
@@ -115,7 +118,7 @@ def get_subscription(
     """
     request = types.GetSubscriptionRequest(subscription=subscription)
     return types.Subscription.deserialize(
-        _call(channel, f"{SUBSCRIBER}/GetSubscription", request, subject)
+        _call(channel, f"{SUBSCRIBER}/GetSubscription", request, subject, backoff)
     )
 
 
@@ -150,10 +153,18 @@ def refuse_missing(topic: str) -> None:
             raise
 
 
-def refuse_circle(parameter: str, topic: str, subscription: str) -> None:
+def refuse_circle(
+    parameter: str, topic: str, subscription: str, backoff: retry.Backoff = CONNECT_BACKOFF
+) -> None:
     """Refuse to publish to the topic that a subscription reads: nothing would ever end.
 
     A subscription that is missing, or that this account may not look at, is left to the reader.
+
+    Args:
+        parameter: that names the topic.
+        topic: that is published to.
+        subscription: that is read.
+        backoff: how long a server is tried that does not answer.
 
     Raises:
         ConfigError: it is that topic; the error names ``parameter``.
@@ -162,7 +173,7 @@ def refuse_circle(parameter: str, topic: str, subscription: str) -> None:
     with _connection() as (channel, endpoint):
         subject = subscription_subject(subscription, endpoint)
         try:
-            read = get_subscription(channel, subscription, subject).topic
+            read = get_subscription(channel, subscription, subject, backoff).topic
         except (ConfigError, PermanentError):
             return
     if read == topic:
@@ -188,9 +199,15 @@ def _unless_it_exists() -> Iterator[None]:
             raise
 
 
-def _call(channel: grpc.Channel, path: str, request: Any, subject: retry.Subject) -> bytes:
+def _call(
+    channel: grpc.Channel,
+    path: str,
+    request: Any,
+    subject: retry.Subject,
+    backoff: retry.Backoff = CONNECT_BACKOFF,
+) -> bytes:
     """Call a method by its full name, patiently; return the serialized answer."""
     service, _, method = path.partition("/")
     stub = RawStub(channel, service, (subject.parameter, subject.value))
     payload = type(request).serialize(request)
-    return retry.call(lambda: stub.call(method, payload, CALL_S), subject, CONNECT_BACKOFF)
+    return retry.call(lambda: stub.call(method, payload, CALL_S), subject, backoff)
