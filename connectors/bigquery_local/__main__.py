@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import signal
 import socket
 import sys
@@ -16,7 +17,7 @@ from connectors.bigquery_local.server import Server
 
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
-    options = _parser().parse_args(argv)
+    options = _parser().parse_args(_spelled(argv))
     try:
         with (
             _stopping() as stop,
@@ -60,9 +61,18 @@ def _stopping() -> Iterator[socket.socket]:
             signal.set_wakeup_fd(-1)
 
 
+def _spelled(argv: list[str]) -> list[str]:
+    """Take ``--data-dir`` for ``--data_dir``: the broker spells its flags so."""
+    return [
+        re.sub(r"(?<=^--)[\w-]+", lambda name: name[0].replace("-", "_"), word) for word in argv
+    ]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m connectors.bigquery_local", description=__doc__
+        prog="python -m connectors.bigquery_local",
+        description=__doc__,
+        epilog="Flags may be written with - in place of _, as those of the broker are.",
     )
     parser.add_argument("--port", type=_port, default=9060, help="of gRPC; 0 is any (9060)")
     parser.add_argument("--rest_port", type=_port, default=9050, help="of HTTP; 0 is any (9050)")

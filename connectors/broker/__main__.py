@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import signal
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
     parser = _parser()
-    options = parser.parse_args(argv)
+    options = parser.parse_args(_spelled(argv))
     if bool(options.tls_cert) != bool(options.tls_key):
         parser.error("--tls-cert and --tls-key: give both or none")
     if problem := _problem_of_durability(options):
@@ -38,8 +39,17 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _spelled(argv: list[str]) -> list[str]:
+    """Take ``--data_dir`` for ``--data-dir``: pipelines, as Beam, spell their flags so."""
+    return [re.sub(r"^--\w+", lambda flag: flag[0].replace("_", "-"), word) for word in argv]
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m connectors.broker", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m connectors.broker",
+        description=__doc__,
+        epilog="Flags may be written with _ in place of -, as those of pipelines are.",
+    )
     parser.add_argument("--data-dir", type=Path, help="directory of the log")
     parser.add_argument(
         "--durability",
