@@ -30,11 +30,13 @@ def metadata(template: Template) -> dict[str, Any]:
 
 
 def _streaming(template: Template) -> dict[str, Any]:
+    # A default is only valid where there is a choice, says the API.
+    default = {"defaultStreamingMode": "EXACTLY_ONCE"} if template.at_least_once else {}
     return {
         "streaming": True,
         "supportsAtLeastOnce": template.at_least_once,
         "supportsExactlyOnce": True,
-        "defaultStreamingMode": "EXACTLY_ONCE",
+        **default,
     }
 
 
@@ -43,13 +45,17 @@ def container_spec(template: Template, image: str = IMAGE) -> dict[str, Any]:
 
     Args:
         template: one of the catalogue.
-        image: that its launcher starts; ``{name}`` stands for the name with ``-``.
+        image: that its launcher starts, and the workers too; ``{name}`` stands for the name with
+            ``-``.
     """
-    name = template.name.replace("_", "-")
-    environment = {"enableStreamingEngine": True} if template.streaming else {}
+    image = image.replace("{name}", template.name.replace("_", "-"))
     return {
-        "image": image.replace("{name}", name),
+        "image": image,
         "metadata": metadata(template),
         "sdkInfo": {"language": "PYTHON"},
-        **({"defaultEnvironment": environment} if environment else {}),
+        "defaultEnvironment": {
+            "sdkContainerImage": image,
+            **({"enableStreamingEngine": True} if template.streaming else {}),
+            "additionalUserLabels": {"headrace-template": template.name},
+        },
     }

@@ -96,3 +96,20 @@ def test_streaming_modes_are_those_of_the_promises() -> None:
     assert (lake["supportsAtLeastOnce"], lake["supportsExactlyOnce"]) == (False, True)
     assert (table["supportsAtLeastOnce"], table["supportsExactlyOnce"]) == (True, True)
     assert "supportsExactlyOnce" not in metadata(find("lake_compact"))
+
+
+def test_a_default_mode_is_given_where_there_is_a_choice() -> None:
+    """The API takes defaultStreamingMode only if both modes are supported."""
+    for template in TEMPLATES:
+        made = metadata(template)
+        both = made.get("supportsAtLeastOnce") and made.get("supportsExactlyOnce")
+        assert made.get("defaultStreamingMode") == ("EXACTLY_ONCE" if both else None)
+
+
+@all_templates
+def test_workers_start_from_the_launchers_image(template: Template) -> None:
+    """The launcher gives it to them as --sdk_container_image, and the job is labelled."""
+    environment = container_spec(template, "a.b/p/r/{name}:1")["defaultEnvironment"]
+    assert environment["sdkContainerImage"] == f"a.b/p/r/{template.name.replace('_', '-')}:1"
+    assert environment["additionalUserLabels"] == {"headrace-template": template.name}
+    assert environment.get("enableStreamingEngine", False) is template.streaming
