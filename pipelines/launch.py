@@ -20,7 +20,6 @@ import contextlib
 import importlib
 import io
 import logging
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +37,8 @@ from pipelines.endless import is_local, run_endless
 from pipelines.figures import WRITING, Figures
 from pipelines.filters import tell_unmatched
 from pipelines.interrupt import Interrupted, interruptible, uninterrupted
-from pipelines.params import Group, Parser, help_text, parse_flags, specs
+from pipelines.naming import naming_flags
+from pipelines.params import Group, Parser, help_text, parse_flags
 from pipelines.preflight import require_services
 from pipelines.progress import Progress, ProgressOptions
 from runners import direct
@@ -150,7 +150,7 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
     def build(pipeline: beam.Pipeline) -> None:
         module.build(pipeline, params)
 
-    with _naming_flags(params):
+    with naming_flags(params):
         runner = options.view_as(StandardOptions).runner
         limits = Limits(getattr(params, "max_messages", None), getattr(params, "max_seconds", None))
         dry = getattr(params, "dry_run", False)
@@ -173,29 +173,6 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
             _run_locally(build, options, name, limits, figures)
         else:
             run_elsewhere(build, options)
-
-
-@contextlib.contextmanager
-def _naming_flags(params: Any) -> Iterator[None]:
-    """Let an error about a parameter's value name the flag that gave it."""
-    try:
-        yield
-    except errors.ConfigError as error:
-        if error.name.startswith("--"):  # who raised it knew
-            raise
-        for spec in specs(type(params)):
-            given = getattr(params, spec.name)
-            if given is not None and error.value in (given, *_forms(str(given))):
-                typed = given if isinstance(given, str) else error.value
-                raise errors.ConfigError(spec.flag, typed, error.rule, error.fix) from error
-        if error.name == "runner":  # a connector doesn't know of flags
-            raise errors.ConfigError("--runner", error.value, error.rule, error.fix) from error
-        raise
-
-
-def _forms(text: str) -> tuple[str, str]:
-    """Return a value as it was given, and as the folder that it may be."""
-    return text, os.path.realpath(text)
 
 
 def beam_parser() -> Parser:

@@ -61,7 +61,7 @@ class Create:
         elif self.partition_expiration_s is not None:
             raise ConfigError(
                 "partition_expiration", self.partition_expiration_s,
-                "needs a table with partitions", "Give partition_by too",
+                "needs a table with partitions", "Give partition_by= too",
             )  # fmt: skip
         for name, columns, most in (
             ("cluster_by", self.cluster_by, CLUSTERING_MAX),

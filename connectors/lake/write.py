@@ -16,7 +16,7 @@ from connectors.lake.existing import require_same_levels
 from connectors.lake.partition import Partition, split
 from connectors.ledger import Ledger
 from connectors.run import Run
-from connectors.tables.detect import refuse_table
+from connectors.tables.detect import refuse_files
 from connectors.tables.fitting import fit
 from connectors.tables.options import Delta, Iceberg
 from connectors.tables.prepare import Target
@@ -26,11 +26,6 @@ from transforms.batch import Batch
 from transforms.metrics import ROWS_WRITTEN, Counter
 
 __all__ = ["HiveFolders", "TableFolders", "Write", "Written"]
-
-_AS_TABLE = {
-    kind: f"Write to it as a table (table=lake.{kind.capitalize()}(), --table_format={kind})"
-    for kind in ("delta", "iceberg")
-}
 
 
 @dataclass(frozen=True)
@@ -150,8 +145,7 @@ class Write(WriteFiles):
         if self._table is None or self._option is None:
             written = super().expand(batches)
             if not isinstance(batches.pipeline.runner, DataflowRunner):
-                rule = "of which files beside its log would be no part"
-                refuse_table(self._path, rule, _AS_TABLE)
+                refuse_files(self._path)
                 require_same_levels(self._path, self._levels)
             return written
         target = Target(self._table)

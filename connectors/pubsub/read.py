@@ -132,7 +132,7 @@ class Read(beam.PTransform):
         if self.topic is not None and limits.max_messages is None and limits.max_seconds is None:
             raise ConfigError(
                 "topic", self.topic, "has no backlog to drain, so that a bounded run needs a limit",
-                "Give max_seconds or max_messages, or read a subscription",
+                "Give max_seconds= or max_messages=, or read a subscription",
             )  # fmt: skip
 
 

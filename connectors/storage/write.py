@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import apache_beam as beam
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
 from connectors.files.parquet import FileOptions
 from connectors.files.write import WriteFiles, Written
 from connectors.files.writer import Format
 from connectors.storage.folders import TimeFolders
 from connectors.storage.json_lines import JsonLines
+from connectors.tables.detect import refuse_files
 from transforms.errors import ConfigError
 from transforms.metrics import ROWS_WRITTEN, Counter
 
@@ -56,8 +58,8 @@ class Write(WriteFiles):
         rows_written: the metric that counts the rows.
 
     Raises:
-        ConfigError: the path can't be written, the template can't be read or wants a window where
-            there is none, or the windows accumulate.
+        ConfigError: the path can't be written or is a table, the template can't be read or wants a
+            window where there is none, or the windows accumulate.
     """
 
     def __init__(
@@ -78,11 +80,13 @@ class Write(WriteFiles):
         )  # fmt: skip
 
     def expand(self, batches: beam.PCollection) -> Written:
-        """Refuse a template that nothing could fill in, then write."""
+        """Refuse a template that nothing could fill in, and the folder of a table; then write."""
         if self._template.by_time and batches.windowing.is_default():
             raise ConfigError(
                 "folders", self._template.template,
                 "has parts of the window's start, and the rows have no windows",
                 "Put a WindowInto or transforms.windows.Windowing before the Write",
             )  # fmt: skip
+        if not isinstance(batches.pipeline.runner, DataflowRunner):
+            refuse_files(self._path)
         return super().expand(batches)

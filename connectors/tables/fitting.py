@@ -112,7 +112,7 @@ def check(rows: pa.Schema, table: pa.Schema, place: str, *, add_columns: bool) -
                 continue
             raise ConfigError(
                 "schema", f"{field.name}: {field.type}", f"is no column of the table {place}",
-                "Allow new columns (add_columns), add it to the table, or drop it from the rows",
+                "Allow new columns (add_columns=true), add it to the table, or leave it out",
             )  # fmt: skip
         there = table.field(field.name)
         if not _fits(field.type, there.type):

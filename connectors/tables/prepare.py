@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from connectors.objects import store_of
 from connectors.retry import Backoff
+from connectors.tables.detect import refuse_other, table_kind
 from connectors.tables.errors import ConflictError
 from connectors.tables.fitting import check, missing
 from connectors.tables.spec import TableSpec
@@ -41,6 +42,7 @@ def prepared(table: Table, spec: TableSpec, rows: pa.Schema) -> pa.Schema:
 def _unless_overtaken(table: Table, spec: TableSpec, rows: pa.Schema) -> pa.Schema | None:
     try:
         if not table.refresh():
+            refuse_other(spec.root, spec.kind)
             _refuse_strangers(spec)
             table.create(rows)
             table.refresh()
@@ -68,10 +70,13 @@ def _refuse_strangers(spec: TableSpec) -> None:
     """Refuse to begin a table among the files of a plain lake, which would be in none of it."""
     for file in store_of(spec.root).walk(spec.root):
         if file.name.endswith(".parquet") and file.name[0] not in "._":
-            raise ConfigError(
-                "path", spec.root, f"holds files that are in no table, such as {file.name}",
-                "Give a new folder, or make a table of this one first by the format's own tools",
-            )  # fmt: skip
+            if table_kind(spec.root) == spec.kind:
+                rule = f"is a table that its catalog does not know as {spec.name}"
+                fix = "Give the catalog= and the name of this table, or another folder"
+            else:
+                rule = f"holds files that are in no table, such as {file.name}"
+                fix = "Give a new folder, or make a table of it first by the format's own tools"
+            raise ConfigError("path", spec.root, rule, fix)
 
 
 class Target:

@@ -29,7 +29,7 @@ from connectors.run import Run
 from connectors.tables.commit import next_version
 from connectors.tables.delta import storage_options
 from connectors.tables.table import open_table
-from pipelines import lake_compact, launch, pubsub_to_lake
+from pipelines import lake_compact, launch, pubsub_to_lake, pubsub_to_storage
 from pipelines.demo import flights
 from pipelines.params import parse_flags
 from runners import direct
@@ -192,7 +192,7 @@ BAD = {
     ),
     "no catalog": (
         ["--table_format=iceberg", "--output=gs://none/lake"],
-        ["catalog", "SQLite", "gs://none/lake"],
+        ["--catalog", "SQLite", "gs://none/lake"],
     ),
 }
 
@@ -222,7 +222,7 @@ def test_another_schema_is_refused_before_a_message_is_taken(
     assert launch.status(pubsub_to_lake, argv(tmp_path, kind, "--max_messages=100")) == 0
     assert launch.status(pubsub_to_lake, argv(tmp_path, kind, f"--schema={other}")) == 2
     error = capsys.readouterr().err
-    assert "flight: string" in error
+    assert error.startswith("error: --schema='flight: string'")
     assert "int64" in error
     assert launch.status(pubsub_to_lake, argv(tmp_path, kind)) == 0
 
@@ -238,24 +238,41 @@ def test_a_new_column_is_added_when_asked(
     assert launch.status(pubsub_to_lake, first) == 0
     before = len(rows_of(kind, str(tmp_path / "lake")))
     assert launch.status(pubsub_to_lake, argv(tmp_path, kind)) == 2
-    assert "distance: " in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "error: --schema='distance: " in error
+    assert "(--add_columns)" in error
     assert launch.status(pubsub_to_lake, argv(tmp_path, kind, "--add_columns")) == 0
     rows = rows_of(kind, str(tmp_path / "lake"))
     assert rows["distance"].null_count == before
     assert len(rows) > before
 
 
+def assert_told(error: str, flag: str, root: Path, kind: str) -> None:
+    name = {"delta": "Delta Lake", "iceberg": "Apache Iceberg"}[kind]
+    assert f"error: {flag}='{root}': is a table of {name}" in error, error
+    assert f"table_format={kind}" in error
+
+
 def test_tables_are_left_to_their_own_tools(
     kind: str, subscription: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither compaction nor plain files may change what a log describes."""
+    """Neither compaction, nor plain files, nor another format may change what a log describes."""
     assert launch.status(pubsub_to_lake, argv(tmp_path, kind, "--max_messages=100")) == 0
     files = files_of(kind, str(tmp_path / "lake"))
     assert launch.status(lake_compact, [f"--lake={tmp_path / 'lake'}", "--age=0s"]) == 2
     error = capsys.readouterr().err
     assert {"delta": "optimize.compact()", "iceberg": "rewrite_data_files"}[kind] in error
-    assert launch.status(pubsub_to_lake, argv(tmp_path, kind, "--table_format=parquet")) == 2
-    assert f"--table_format={kind}" in capsys.readouterr().err
+    (other,) = set(KINDS) - {kind}
+    root = tmp_path / "lake"
+    for more in (["--table_format=parquet"], [f"--table_format={other}"]):
+        assert launch.status(pubsub_to_lake, argv(tmp_path, kind, *more)) == 2
+        assert_told(capsys.readouterr().err, "--output", root, kind)
+    storage = [f"--subscription={SUBSCRIPTION}", f"--output={root}", f"--dead_letter={root}-dead"]
+    assert launch.status(pubsub_to_storage, storage) == 2
+    assert_told(capsys.readouterr().err, "--output", root, kind)
+    dead = [f"--output={tmp_path / 'other'}", f"--dead_letter={root}", "--table_format=parquet"]
+    assert launch.status(pubsub_to_lake, argv(tmp_path, kind, *dead)) == 2
+    assert_told(capsys.readouterr().err, "--dead_letter", root, kind)
     assert files_of(kind, str(tmp_path / "lake")) == files
 
 

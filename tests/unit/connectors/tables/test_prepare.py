@@ -128,6 +128,22 @@ def test_a_folder_of_plain_files_is_refused(kind: str, root: str) -> None:
         prepare(spec_of(kind, root))
 
 
+def test_a_table_of_another_format_is_refused(kind: str, root: str) -> None:
+    """One folder can't be two tables: the error tells what it is, with and without files in it."""
+    (other,) = set(KINDS) - {kind}
+    prepare(spec_of(other, root))
+    with pytest.raises(ConfigError, match=rf"is a table of .*table_format={other}"):
+        prepare(spec_of(kind, root))
+
+
+def test_an_iceberg_table_under_another_name_is_refused(root: str) -> None:
+    """Its catalog has it under a name that was not given, which is to be told."""
+    prepare(spec_of("iceberg", root))
+    put_file(Path(root, "a.parquet"), pa.table({"id": [1]}))
+    with pytest.raises(ConfigError, match=r"does not know as default\.other"):
+        prepare(spec_of("iceberg", root, name="default.other"))
+
+
 def test_a_worker_asks_once_for_each_schema(kind: str, root: str) -> None:
     """And takes nothing along that another process could not have."""
     target = Target(spec_of(kind, root))
