@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from connectors import retry
+from connectors.clients import Endpoint
+from connectors.reachable import unreachable
 from pipelines.params import ConfigError
 from templates.dataflow_errors import Asked, explained
+from transforms.errors import TransientError
 
 __all__ = ["ENDPOINT", "Dataflow", "Target", "endpoint"]
 
@@ -91,6 +94,17 @@ class Dataflow:
         except Exception as error:
             raise explained(error, asked) from error
         self._asked = asked
+
+    def require_answer(self) -> None:
+        """Refuse to begin where nobody answers: calls are patient, and would say so late.
+
+        Raises:
+            TransientError: nobody does.
+        """
+        reason = unreachable(Endpoint(self.target.address))
+        if reason is not None:
+            text = f"Dataflow does not answer at {self.target.address} ({reason})"
+            raise TransientError(f"{text}. {self._asked.unreachable}")
 
     def launch(self, body: Mapping[str, Any]) -> Any:
         """Launch a Flex template, once.

@@ -42,6 +42,12 @@ class Job:
         self._told: set[str] = set()
         self._since: Any = None
 
+    def pass_over(self) -> None:
+        """Leave untold what the job has said so far."""
+        for message in self._dataflow.messages(self.id):
+            self._since = message.time
+            self._told.add(message.id)
+
     def watch(self, is_enough: Callable[[str], bool]) -> str:
         """Tell what happens until a state is enough, or the job has ended; return the state."""
         while True:

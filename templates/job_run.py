@@ -62,13 +62,14 @@ class JobRun:
 
     def _end(self, how: str, found: Any) -> None:
         url = self._dataflow.target.console_url(found.id)
+        job = progress.Job(self._dataflow, found.id, _tell)
+        job.pass_over()
         if found.current_state.name not in _ENDING:
             self._dataflow.request_state(found.id, _REQUESTED[how])
         self.standing = (
             f"{self._name} has been told to {how}, and does; nothing was launched: {url}"
         )
         _tell(f"{how}: {self._name} {found.id}\n{url}")
-        job = progress.Job(self._dataflow, found.id, _tell)
         if job.watch(lambda _state: False) == "JOB_STATE_FAILED":
             raise progress.failure(self._name, job, url)
         self.standing = f"{self._name} has ended, and nothing was launched"
@@ -101,6 +102,7 @@ class JobRun:
         self.standing = f"{self._name} goes on as {job.id}: {url}"
         _tell(f"launched: {self._name} {job.id}\n{url}")
         if wait != "no":
+            _tell("a start takes some minutes; Ctrl-C ends this report, and not the job")
             self._watch(progress.Job(self._dataflow, job.id, _tell), wait, url)
 
     def _watch(self, job: progress.Job, wait: str, url: str) -> None:

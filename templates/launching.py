@@ -93,16 +93,18 @@ class Launching:
         Raises:
             ConfigError: Dataflow refuses it.
             PermanentError: the job has failed.
-            TransientError: Dataflow did not answer in time.
+            TransientError: Dataflow did not answer in time, or not at all.
         """
         for name in checked.unread:
             _note(f"{name} names an object that was not read, so what it holds is not checked")
         if self.dry_run:
             self._show(checked)
             return 0
-        run = JobRun(Dataflow(self.target), self.launch.name_for(self.template))
+        dataflow = Dataflow(self.target)
+        run = JobRun(dataflow, self.launch.name_for(self.template))
         try:
             with interruptible():
+                dataflow.require_answer()
                 self._send(run, checked)
         except Interrupted as stop:
             print(f"stopped by {stop.name}: {run.standing}", file=sys.stderr)
@@ -207,10 +209,12 @@ def _check_flags(template: Template, options: argparse.Namespace, stop: str) -> 
 
 def _is_denied(problem: ConfigError) -> bool:
     """Whether an error is that this account may not read what a parameter names."""
+    seen: set[int] = set()
     error: BaseException | None = problem
-    while error is not None:
+    while error is not None and id(error) not in seen:  # an error may be its own cause
         if isinstance(error, Forbidden):
             return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
 

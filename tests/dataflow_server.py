@@ -1,0 +1,234 @@
+"""Dataflow's REST API on loopback: strict about every field, with jobs that follow scripts.
+
+Bodies and query parameters are read into the messages of Google's own client, so that a field that
+the API does not have is refused as the API would.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+from google.cloud import dataflow_v1beta3 as api
+from google.protobuf import json_format
+
+from tests.dataflow_jobs import Jobs, Refusal
+
+__all__ = ["DataflowServer", "Fault", "Request"]
+
+_PLACE = "/v1b3/projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+)"
+_ALT = ("$alt", "alt")
+
+
+class Request(NamedTuple):
+    """What was asked."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+@dataclass
+class Fault:
+    """What happens to requests instead of an answer.
+
+    Attributes:
+        path: a pattern that is searched for in method and path: ``POST .*launch``.
+        answer: the error; None closes the connection without any.
+        times: requests that it happens to.
+        done: whether what was asked is done all the same, and only the answer is lost.
+        wait_s: before the answer.
+    """
+
+    path: str
+    answer: Refusal | None = None
+    times: int = 1
+    done: bool = False
+    wait_s: float = 0.0
+
+
+class DataflowServer:
+    """The server, while the block runs.
+
+    Attributes:
+        jobs: what it keeps.
+        requests: all that it was asked, in order.
+        faults: what happens to requests to come.
+        url: of it.
+    """
+
+    def __init__(self) -> None:
+        self.jobs = Jobs()
+        self.requests: list[Request] = []
+        self.faults: list[Fault] = []
+        self._lock = threading.Lock()
+        self._http = _Http(("127.0.0.1", 0), _Handler, self)
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+
+    @contextmanager
+    def running(self) -> Iterator[DataflowServer]:
+        """Answer requests until the block ends."""
+        thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._http.shutdown()
+            thread.join()
+            self._http.server_close()
+
+    def sent(self, pattern: str) -> list[Request]:
+        """Return the requests whose method and path a pattern is found in."""
+        return [each for each in self.requests if re.search(pattern, f"{each.method} {each.path}")]
+
+    def answer(self, request: Request) -> bytes | None:
+        """Return the body of an answer, or None for none at all.
+
+        Raises:
+            Refusal: it is an error.
+        """
+        with self._lock:
+            self.requests.append(request)
+            fault = self._fault(request)
+            if fault is None:
+                return self._done(request)
+            if fault.done:
+                self._done(request)
+        time.sleep(fault.wait_s)
+        if fault.answer is not None:
+            raise fault.answer
+        return None
+
+    def _fault(self, request: Request) -> Fault | None:
+        for fault in self.faults:
+            if fault.times and re.search(fault.path, f"{request.method} {request.path}"):
+                fault.times -= 1
+                return fault
+        return None
+
+    def _done(self, request: Request) -> bytes:
+        for method, path, do in _METHODS:
+            match = re.fullmatch(_PLACE + path, request.path)
+            if match and method == request.method:
+                answer = do(self.jobs, request, match.groupdict())
+                return json_format.MessageToJson(type(answer).pb(answer)).encode()
+        raise Refusal(404, "NOT_FOUND", f"no method {request.method} {request.path}")
+
+
+def _message(kind: Any, request: Request, names: dict[str, str], body: str = "*") -> Any:
+    """Return a request's message; ``body`` is the field that the body is, ``*`` for all."""
+    content: dict[str, Any] = {
+        _camel({"project": "project_id", "region": "location"}.get(name, name)): value
+        for name, value in names.items()
+    }
+    query = {name: value for name, value in request.query.items() if name not in _ALT}
+    content |= query
+    content |= request.body if body == "*" else {body: request.body}
+    try:
+        return kind.wrap(json_format.ParseDict(content, kind.pb()()))
+    except json_format.ParseError as error:
+        text = f"Invalid JSON payload received. {error}"
+        raise Refusal(400, "INVALID_ARGUMENT", text) from error
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(each.title() for each in others)
+
+
+def _launch(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
+    job = jobs.launch(_message(api.LaunchFlexTemplateRequest, request, names))
+    found = job.message(names["project"], names["region"]) if job else None
+    return api.LaunchFlexTemplateResponse(job=found)
+
+
+def _list(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
+    asked = _message(api.ListJobsRequest, request, names)
+    if asked.filter != api.ListJobsRequest.Filter.ACTIVE:
+        raise Refusal(501, "UNIMPLEMENTED", "only filter=ACTIVE is kept here")
+    found = jobs.active(asked.name)
+    start = int(asked.page_token or 0)  # one on a page: whoever reads only the first, is found out
+    more = str(start + 1) if len(found) > start + 1 else ""
+    page = [job.message(names["project"], names["region"]) for job in found[start : start + 1]]
+    return api.ListJobsResponse(jobs=page, next_page_token=more)
+
+
+def _get(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
+    job = jobs.find(_message(api.GetJobRequest, request, names).job_id)
+    job.step()
+    return job.message(names["project"], names["region"])
+
+
+def _update(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
+    asked = _message(api.UpdateJobRequest, request, names, "job")
+    job = jobs.find(asked.job_id)
+    job.ask(asked.job.requested_state.name.removeprefix("JOB_STATE_"))
+    return job.message(names["project"], names["region"])
+
+
+def _say(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
+    asked = _message(api.ListJobMessagesRequest, request, names)
+    found = jobs.find(asked.job_id).messages
+    since = asked.start_time
+    return api.ListJobMessagesResponse(
+        job_messages=[each for each in found if since is None or each.time >= since]
+    )
+
+
+_METHODS: list[tuple[str, str, Callable[[Jobs, Request, dict[str, str]], Any]]] = [
+    ("POST", "/flexTemplates:launch", _launch),
+    ("GET", "/jobs", _list),
+    ("GET", "/jobs/(?P<job_id>[^/]+)", _get),
+    ("PUT", "/jobs/(?P<job_id>[^/]+)", _update),
+    ("GET", "/jobs/(?P<job_id>[^/]+)/messages", _say),
+]
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: Any, owner: DataflowServer) -> None:
+        super().__init__(address, handler)
+        self.owner = owner
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Http
+    protocol_version = "HTTP/1.1"
+
+    def _do(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+        path = urllib.parse.unquote(parts.path)
+        try:
+            content = json.loads(body) if body else {}
+            request = Request(self.command, path, query, content, dict(self.headers))
+            answer, code = self.server.owner.answer(request), 200
+        except Refusal as refusal:
+            answer, code = refusal.body(), refusal.code
+        if answer is None:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json; charset=UTF-8")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_POST = do_PUT = _do  # noqa: N815 - names of the base class
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing."""
