@@ -30,6 +30,14 @@ class Stop(BaseException):
 
 
 @pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """Take Ctrl-C as Python does, also where a shell's ``&`` has made the tests ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
 def asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Note when a job is asked to stop."""
     stop_job = Job.stop
