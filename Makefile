@@ -5,14 +5,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/installed
-# On two cores; a file of tests stays on one. In the order of the folders: what takes long comes
-# first, and the small files of tests/unit fill both cores to the end. Both must find the same tests
+# Three processes for two cores: many tests wait. A file of tests stays in one. In the order of the folders: what takes long comes
+# first, and the small files of tests/unit fill the cores to the end. All must find the same tests
 # in the same order, whatever order a set has.
 PYTEST_PARALLEL = PYTHONHASHSEED=0 $(BIN)/python -m pytest \
-  --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+  --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance lint format bench lock clean
+.PHONY: help demo test conformance lint format docs bench lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -41,6 +41,9 @@ lint: $(STAMP) ## Check style and types
 format: $(STAMP) ## Mend style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(STAMP) ## Write the site of the pages to build/docs
+	$(BIN)/python -m sphinx -c docs -b html -W --keep-going -q -d build/doctrees . build/docs
 
 bench: $(STAMP) ## Measure side by side with Beam per element, Bytewax, DuckDB and Polars
 	$(BIN)/python -m benchmarks
