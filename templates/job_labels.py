@@ -64,4 +64,6 @@ def _is_allowed(character: str) -> bool:
 
 def _fix(label: str) -> str:
     kept = "".join(each if each == "=" or _is_allowed(each) else "-" for each in label.lower())
-    return f"Write for example {_FLAG} {kept.lstrip('-_0123456789') or 'team=data'}"
+    key, _, value = kept.partition("=")
+    key = key.lstrip("-_0123456789") or "team"
+    return f"Write for example {_FLAG} {key}={value.replace('=', '-')}"
