@@ -63,6 +63,11 @@ class LocalStore:
         with open(path, "rb") as file:
             return file.read()
 
+    def version(self, path: str) -> str:
+        """Return a text of what the system notes of a file: its inode, time and size."""
+        found = os.stat(path)
+        return f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
+
     def write(self, path: str, content: bytes) -> None:
         """Write beside, make durable, rename: the file is complete or not there."""
         temporary = f"{path}.tmp"

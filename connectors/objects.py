@@ -104,6 +104,17 @@ class ObjectStore:
         except AbsentError:
             raise FileNotFoundError(path) from None
 
+    def version(self, path: str) -> str:
+        """Return the generation of an object.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        generation = self._generation(path)
+        if not generation:
+            raise FileNotFoundError(path)
+        return str(generation)
+
     def write(self, path: str, content: bytes) -> None:
         """Write an object, over another if there is one."""
         self._call(path, lambda: cloud.blob(path).upload_from_string(content, BYTES, **ONCE))

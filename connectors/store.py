@@ -66,6 +66,13 @@ class Store(Protocol):
     def read(self, path: str) -> bytes:
         """Return the content of a small file."""
 
+    def version(self, path: str) -> str:
+        """Return what is another text whenever a file has been written anew.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+
     def write(self, path: str, content: bytes) -> None:
         """Write a small file; it is either complete and durable, or not there."""
 

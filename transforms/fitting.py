@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from transforms import kinds
 from transforms.batch import Batch
 
-__all__ = ["Errors", "Row", "fit"]
+__all__ = ["Errors", "Row", "fit", "forbidden_nulls"]
 
 Row = dict[str, Any]
 Errors = dict[int, tuple[str, str]]
@@ -56,7 +56,7 @@ def fit(rows: Sequence[Row], schema: pa.Schema) -> tuple[Batch, Errors]:
     origin = np.delete(np.arange(len(rows)), list(errors))
     keep = np.ones(len(batch), np.bool_)
     for field, array in zip(schema, batch.columns, strict=True):
-        for position, path in _forbidden_nulls(array, field):
+        for position, path in forbidden_nulls(array, field):
             reason = f"A value is missing - at `$.{path}`"
             errors.setdefault(int(origin[position]), (kinds.MISSING_FIELD, reason))
             keep[position] = False
@@ -139,7 +139,7 @@ def _kind(error: Exception) -> str:
     return kinds.OUT_OF_RANGE if about_range else kinds.WRONG_TYPE
 
 
-def _forbidden_nulls(array: pa.Array, field: pa.Field) -> list[tuple[int, str]]:
+def forbidden_nulls(array: pa.Array, field: pa.Field) -> list[tuple[int, str]]:
     """Return the rows, and the path, of nulls where the field or one inside it allows none."""
     faults: list[tuple[int, str]] = []
     if array.null_count and not field.nullable:
@@ -148,10 +148,10 @@ def _forbidden_nulls(array: pa.Array, field: pa.Field) -> list[tuple[int, str]]:
         present = np.flatnonzero(array.is_valid())
         inner = array.take(pa.array(present)).flatten()
         for child, values in zip(field.type, inner, strict=True):
-            for position, path in _forbidden_nulls(values, child):
+            for position, path in forbidden_nulls(values, child):
                 faults.append((int(present[position]), f"{field.name}.{path}"))
     elif pa.types.is_list(field.type):
         parents = pc.list_parent_indices(array)
-        for position, path in _forbidden_nulls(array.flatten(), field.type.value_field):
+        for position, path in forbidden_nulls(array.flatten(), field.type.value_field):
             faults.append((parents[position].as_py(), f"{field.name}[].{path}"))
     return faults

@@ -14,6 +14,9 @@ __all__ = [
     "MISSING_FIELD",
     "OUT_OF_RANGE",
     "TOO_DEEP",
+    "UDF_ERROR",
+    "UDF_RESULT",
+    "UDF_TIMEOUT",
     "WRONG_TYPE",
 ]
 
@@ -33,3 +36,9 @@ INVALID_VALUE = "invalid_value"
 """A text does not follow the form of its column: timestamp, date, time, decimal or base64."""
 FUNCTION_FAILED = "function_failed"
 """A user's function raised an exception for the row."""
+UDF_ERROR = "udf_error"
+"""The function of ``udf`` raised an exception for the row."""
+UDF_TIMEOUT = "udf_timeout"
+"""The function of ``udf`` took longer than it may."""
+UDF_RESULT = "udf_result"
+"""What the function of ``udf`` returned is no row, doesn't fit the schema, or names no output."""

@@ -1,0 +1,88 @@
+"""Look now and then whether the file of a user's function has changed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from connectors.objects import store_of
+from connectors.udf.files import checked, read
+from transforms.errors import ConfigError, HeadraceError
+from transforms.udf import Source
+
+__all__ = ["Latest", "latest_of"]
+
+_log = logging.getLogger(__name__)
+_latest: dict[tuple[Source, float], Latest] = {}
+_guard = threading.Lock()
+
+
+class Latest:
+    """The newest version of a function that works; any thread may ask.
+
+    A version that does not compile, lacks the function, or has another form is refused with one
+    warning, and the one before stays. So does it while the file can't be read.
+
+    Args:
+        source: the first version.
+        every_s: how often to look.
+        clock: seconds, of which only differences count.
+    """
+
+    def __init__(
+        self, source: Source, every_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._source = source
+        self._every_s = every_s
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._looked_s = clock()
+        self._stamp = ""
+        self._refused = ""
+
+    def source(self) -> Source:
+        """Return the version to use; the file is looked at if it is time to."""
+        if self._clock() - self._looked_s >= self._every_s and self._guard.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._looked_s = self._clock()
+                self._guard.release()
+        return self._source
+
+    def _look(self) -> None:
+        current = self._source
+        try:
+            stamp = store_of(current.path).version(current.path)
+            if stamp == self._stamp:
+                return
+            text = read(current.path)
+            if text != current.text:
+                self._source = _successor(current, text)
+                _log.info("%s was loaded anew, version %s", current, self._source.version)
+            self._stamp, self._refused = stamp, ""
+        except (OSError, HeadraceError) as error:
+            self._refuse(str(error))
+
+    def _refuse(self, why: str) -> None:
+        if why != self._refused:
+            _log.warning("%s stays at version %s: %s", self._source, self._source.version, why)
+        self._refused = why
+
+
+def latest_of(source: Source, every_s: float) -> Latest:
+    """Return the one of this process: its steps look together, and change together."""
+    with _guard:
+        return _latest.setdefault((source, every_s), Latest(source, every_s))
+
+
+def _successor(current: Source, text: str) -> Source:
+    found = checked(current.path, current.function, text)
+    if found.form is not current.form:
+        raise ConfigError(
+            "udf", str(current), f"is of the form {found.form.value} now, was {current.form.value}",
+            "Keep the annotation of the first parameter, or start the pipeline again",
+        )  # fmt: skip
+    return found
