@@ -17,6 +17,7 @@ from pathlib import Path
 from pipelines.launch import other_flags, reported
 from pipelines.params import ConfigError, help_text
 from templates import generate
+from templates.build_flags import build, spec
 from templates.catalogue import TEMPLATES, find
 from templates.checking import Checked, check
 from templates.difference import difference
@@ -147,6 +148,8 @@ _COMMANDS = {
     "diff": _diff,
     "render": _render,
     "run": _run,
+    "build": build,
+    "spec": spec,
     "launch": _launch,
     "generate": _generate,
 }

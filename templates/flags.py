@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from templates.build_flags import add_build_flags, add_spec_flags
 from templates.launch_flags import add_launch_flags
 from templates.render import FORMS
 
@@ -30,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _add_diff(commands)
     _add_render(commands)
     _add_run(commands)
+    _add_build(commands)
     _add_launch(commands)
     _add_generate(commands)
     return found
@@ -83,6 +85,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="publish each line to the input's topic first; by default the file FILE.messages.jsonl"
         " beside the parameter file, if there is one and the job is new",
     )  # fmt: skip
+
+
+def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = "make the image that a template is launched from, and the template's spec"
+    add_build_flags(commands.add_parser("build", help=about, description=about, allow_abbrev=False))
+    add_spec_flags(_named(commands, "spec", "the spec of a template whose image is built already"))
 
 
 def _add_launch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from pipelines.params import ConfigError
 
-__all__ = ["EPOCH_S", "PACKAGES", "ROOT", "build_wheel", "epoch_s"]
+__all__ = ["EPOCH_S", "PACKAGES", "ROOT", "build_wheel", "epoch_s", "version"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("connectors", "pipelines", "runners", "templates", "transforms")
@@ -21,6 +22,7 @@ EPOCH_S = 315_532_800
 """1980-01-01, the first moment that a zip file can tell."""
 _BUILD = "import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])"
 _TIMEOUT_S = 300.0
+_VERSION = re.compile(r'^version = "([^"]+)"$', re.MULTILINE)
 
 
 def epoch_s() -> int:
@@ -69,6 +71,17 @@ def build_wheel(folder: Path, root: Path = ROOT) -> Path:
         (wheel,) = made.glob("*.whl")
         shutil.copyfile(wheel, folder / wheel.name)
         return folder / wheel.name
+
+
+def version(root: Path = ROOT) -> str:
+    """Return the project's version, as the clone states it.
+
+    Raises:
+        ConfigError: this is no clone.
+    """
+    _require(root)
+    (found,) = _VERSION.findall((root / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(found)
 
 
 def _require(root: Path) -> None:
