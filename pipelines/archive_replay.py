@@ -26,6 +26,7 @@ from pipelines.dead_letters import DeadLetters
 from pipelines.pacing import Paced
 from pipelines.params import Group, param
 from pipelines.topic_output import TopicOutput
+from pipelines.user_function import UserFunctions
 from transforms.condition import Condition
 from transforms.errors import ConfigError
 from transforms.filter import Filter
@@ -69,7 +70,7 @@ class Archive(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params(Archive, TopicOutput, Paced, DeadLetters):
+class Params(Archive, UserFunctions, TopicOutput, Paced, DeadLetters):
     """Parameters of the pipeline; see ``--help``."""
 
     speed: float | None = param(
@@ -97,8 +98,7 @@ class Params(Archive, TopicOutput, Paced, DeadLetters):
         checks.require_order("--since", self.since, "--until", self.until)
         self.require_apart("--archive", self.archive)
         if self.where is not None:
-            checks.require_columns("--where", self.where.fields, None)
-            checks.require_testable("--where", self.where, None)
+            checks.require_testable("--where", self.where, self.columns)
 
     def pace(self) -> pubsub.Pace | None:
         """Return how fast messages go out; None for as fast as they can."""
@@ -109,20 +109,22 @@ class Params(Archive, TopicOutput, Paced, DeadLetters):
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:
     """Add the steps to a pipeline."""
+    messages = pipeline | "Read" >> storage.ReadInOrder(params.archive, params.since, params.until)
+    rows = params.rows(messages)
     written = (
-        pipeline
-        | "Read" >> storage.ReadInOrder(params.archive, params.since, params.until)
+        rows.ok
         | "Where" >> Filter(params.where)
         | "Pace" >> params.paced(pipeline)
         | "Publish"
         >> pubsub.Write(
             params.output_topic,
+            data=params.payload,
             attributes=pubsub.Attributes(id_as=params.id_attribute),
             missing=params.missing_topic,
             step="archive_replay",
         )
     )
-    params.keep("archive_replay", [written.dead])
+    params.keep("archive_replay", [*rows.dead, written.dead, *params.route(rows)])
 
 
 if __name__ == "__main__":

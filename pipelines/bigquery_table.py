@@ -11,6 +11,7 @@ import pyarrow as pa
 from connectors import bigquery
 from connectors.bigquery.destination import Destination
 from pipelines import checks, kinds
+from pipelines.columns import columns_of
 from pipelines.kind import Kind
 from pipelines.params import Group, param
 from pipelines.rules import OnlyWith, Rule
@@ -154,12 +155,12 @@ class BigQueryTable(Group):
 
     def check(self) -> None:
         """Refuse fields that name no column, and what can't go together."""
-        schema: pa.Schema | None = getattr(self, "schema", None)
-        checks.require_columns("--table", self.table.fields, schema)
+        columns = columns_of(self)
+        checks.require_columns("--table", self.table.fields, columns)
         for name in ("change_type", "change_sequence"):
-            checks.require_columns(f"--{name}", filter(None, [getattr(self, name)]), schema)
-        if schema is not None:
-            self._require_no_clash(schema)
+            checks.require_columns(f"--{name}", filter(None, [getattr(self, name)]), columns)
+        if columns.schema is not None:
+            self._require_no_clash(columns.schema, columns.flag)
         self.write()
 
     def write(self) -> bigquery.Write:
@@ -174,7 +175,7 @@ class BigQueryTable(Group):
             add={name: message(name) for name in self.message_columns},
             changes=changes,
             shards=self.shards,
-            rows=getattr(self, "schema", None),
+            rows=columns_of(self).schema,
             terms=_FLAGS,
         )
 
@@ -190,10 +191,10 @@ class BigQueryTable(Group):
             primary_key=self.primary_key,
         )
 
-    def _require_no_clash(self, schema: pa.Schema) -> None:
+    def _require_no_clash(self, schema: pa.Schema, flag: str) -> None:
         for name in self.message_columns:
             if re.fullmatch("|".join(map(re.escape, schema.names)), name, re.IGNORECASE):
                 raise ConfigError(
-                    "--message_columns", name, "is a column of --schema already",
+                    "--message_columns", name, f"is a column of {flag} already",
                     "Leave it out, or rename the column",
                 )  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pyarrow as pa
 
 from connectors.lake import Partition
+from pipelines.columns import Columns
 from transforms.aggregate import answer_schema
 from transforms.condition import Condition
 from transforms.errors import ConfigError
@@ -31,47 +32,47 @@ __all__ = [
 _ENVELOPE = pa.field(MESSAGE, pa.struct(list(MESSAGE_SCHEMA)))
 
 
-def require_columns(flag: str, fields: Iterable[Field], schema: pa.Schema | None) -> None:
-    """Refuse fields that name a column which the schema lacks; without a schema there is none."""
+def require_columns(flag: str, fields: Iterable[Field], columns: Columns) -> None:
+    """Refuse fields that name a column which rows lack; without a schema there is none."""
     for field in fields:
         if field.source is Source.COLUMN:
-            _require_column(flag, field.short, field.name, schema)
+            _require_column(flag, field.short, field.name, columns)
 
 
-def require_time(flag: str, field: Field, schema: pa.Schema | None) -> None:
+def require_time(flag: str, field: Field, columns: Columns) -> None:
     """Refuse an event time whose column is missing or holds no time."""
     if field.source is Source.COLUMN:
-        columns = _require_column(flag, field.short, field.name, schema)
-        _require_time(flag, field.short, field.name, columns)
+        found = _require_column(flag, field.short, field.name, columns)
+        _require_time(flag, field.short, found, columns.flag)
 
 
-def require_partitions(flag: str, levels: Iterable[Partition], schema: pa.Schema) -> None:
+def require_partitions(flag: str, levels: Iterable[Partition], columns: Columns) -> None:
     """Refuse levels of folders whose column is missing, or of whose column no time can be told."""
     for level in levels:
-        _require_column(flag, level, level.column, schema)
+        found = _require_column(flag, level, level.column, columns)
         if level.granularity is not None:
-            _require_time(flag, level, level.column, schema)
+            _require_time(flag, level, found, columns.flag)
 
 
 def require_answer(
-    flag: str, by: Sequence[Field], measures: Mapping[str, Measure], schema: pa.Schema
+    flag: str, by: Sequence[Field], measures: Mapping[str, Measure], columns: Columns
 ) -> pa.Schema:
-    """Refuse groups and measures of what rows of a schema don't have; return the answer's."""
-    require_columns("--by", by, schema)
+    """Refuse groups and measures of what rows don't have; return the schema of the answer."""
+    require_columns("--by", by, columns)
     for measure in measures.values():
-        require_columns(flag, fields_of(measure), schema)
+        require_columns(flag, fields_of(measure), columns)
     try:
-        return answer_schema(by, measures, pa.schema([*schema, _ENVELOPE]))
+        return answer_schema(by, measures, pa.schema([*(columns.schema or ()), _ENVELOPE]))
     except ConfigError as error:
         place = "--by" if error.name == "by" else flag
         raise ConfigError(place, error.value, f"{error.name}: {error.rule}", error.fix) from error
 
 
-def require_testable(flag: str, condition: Condition, schema: pa.Schema | None) -> None:
-    """Refuse a condition that compares a column with what it never holds."""
-    columns = [] if schema is None else list(schema)
+def require_testable(flag: str, condition: Condition, columns: Columns) -> None:
+    """Refuse a condition that names no column, or compares one with what it never holds."""
+    require_columns(flag, condition.fields, columns)
     try:
-        condition.check(pa.schema([*columns, _ENVELOPE]))
+        condition.check(pa.schema([*(columns.schema or ()), _ENVELOPE]))
     except ConfigError as error:
         raise ConfigError(flag, str(condition), f"{error.value} {error.rule}", error.fix) from error
 
@@ -101,25 +102,25 @@ def _absolute(folder: str) -> str:
     return bucket + colon + (posixpath.normpath(path) if colon else os.path.realpath(folder))
 
 
-def _require_column(flag: str, value: object, name: str, schema: pa.Schema | None) -> pa.Schema:
-    """Return the schema that has the column."""
-    if schema is None:
+def _require_column(flag: str, value: object, name: str, columns: Columns) -> pa.Field:
+    """Return the column."""
+    if columns.schema is None:
         raise ConfigError(
             flag, str(value), "names a column, and without --schema messages have none",
             "Use attribute:NAME or message:NAME, or give --schema",
         )  # fmt: skip
-    if name not in schema.names:
+    if name not in columns.schema.names:
         raise ConfigError(
-            flag, str(value), "names no column of --schema",
-            f"Use one of {', '.join(schema.names)}",
+            flag, str(value), f"names no column of {columns.flag}",
+            f"Use one of {', '.join(columns.schema.names)}",
         )  # fmt: skip
-    return schema
+    return columns.schema.field(name)
 
 
-def _require_time(flag: str, value: object, name: str, schema: pa.Schema) -> None:
-    kind = schema.field(name).type
+def _require_time(flag: str, value: object, found: pa.Field, declared: str) -> None:
+    kind = found.type
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         raise ConfigError(
             flag, str(value), f"names a column of type {kind}, which is no time",
-            "Declare it as TIMESTAMP, DATETIME or DATE in --schema, or choose another",
+            f"Declare it as TIMESTAMP, DATETIME or DATE in {declared}, or choose another",
         )  # fmt: skip

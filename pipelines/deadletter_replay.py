@@ -32,7 +32,11 @@ from pipelines.pacing import Paced
 from pipelines.params import Group, param
 from pipelines.source import Limits
 from pipelines.topic_output import TopicOutput
+from pipelines.user_function import Rows, UserFunctions
+from transforms.batch import Batch
 from transforms.errors import ConfigError
+from transforms.message import MESSAGE_SCHEMA
+from transforms.project import Project
 
 __all__ = ["Params", "build"]
 
@@ -94,7 +98,7 @@ class Failures(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params(Failures, Limits, TopicOutput, Paced, DeadLetters):
+class Params(Failures, Limits, UserFunctions, TopicOutput, Paced, DeadLetters):
     """Parameters of the pipeline; see ``--help``."""
 
     id_attribute: str | None = param(
@@ -130,6 +134,12 @@ class Params(Failures, Limits, TopicOutput, Paced, DeadLetters):
             )  # fmt: skip
         checks.require_order("--since", self.since, "--until", self.until)
 
+    def rows(self, messages: beam.PCollection[Batch]) -> Rows:
+        """Add the function, if there is one; it sees the message and not the reason."""
+        if self.udf is not None:
+            messages = messages | "Messages" >> Project(keep=MESSAGE_SCHEMA.names)
+        return super().rows(messages)
+
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:
     """Add the steps to a pipeline."""
@@ -144,18 +154,20 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
         }
         fates | "Report" >> dead_letter.Report() | "Print" >> beam.Map(print)
         return
+    rows = params.rows(chosen.ok)
     written = (
-        chosen.ok
+        rows.ok
         | "Pace" >> params.paced(pipeline)
         | "Publish"
         >> pubsub.Write(
             params.output_topic,
+            data=params.payload,
             attributes=pubsub.Attributes(id_as=params.id_attribute),
             missing=params.missing_topic,
             step="deadletter_replay",
         )
     )
-    rejected = [kept.dead, chosen.worn, written.dead]
+    rejected = [kept.dead, chosen.worn, *rows.dead, written.dead, *params.route(rows)]
     if isinstance(params.failures, dead_letter.Subscription):
         rejected.append(chosen.others)
     params.keep("deadletter_replay", rejected)

@@ -23,6 +23,7 @@ class Kind:
         cloud_pattern: the same, where a job in the cloud can use less than one on this machine.
         choices: all texts that there are, if they can be counted.
         separator: between the parts of a list, empty if it is none.
+        reads_file: whether the text names a file, or an object, that ``parse`` reads.
         resource: what of Google's it names, as a parameter type of Dataflow: ``PUBSUB_TOPIC``.
     """
 
@@ -35,3 +36,4 @@ class Kind:
     choices: tuple[str, ...] = ()
     separator: str = ""
     resource: str = ""
+    reads_file: bool = False

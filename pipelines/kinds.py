@@ -255,5 +255,5 @@ INPUT_FOLDER = _folder_kind("GCS_READ_FOLDER")
 FOLDER_TEMPLATE = Kind("TEMPLATE", _template)
 SCHEMA_FILE = Kind(
     "FILE", _schema,
-    pattern="^.+$", cloud_pattern="^gs://[^/ ]+/.+$", resource="GCS_READ_FILE",
+    pattern="^.+$", cloud_pattern="^gs://[^/ ]+/.+$", resource="GCS_READ_FILE", reads_file=True,
 )  # fmt: skip

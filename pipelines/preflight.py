@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from connectors import dead_letter, pubsub
+from connectors import dead_letter, pubsub, udf
 from connectors.clients import (
     Endpoint,
     bigquery_endpoint,
@@ -15,6 +15,7 @@ from connectors.clients import (
 )
 from connectors.pubsub import admin
 from connectors.reachable import unreachable
+from pipelines.named_outputs import OUTPUTS
 from pipelines.params import Spec, specs
 from transforms.errors import TransientError
 
@@ -68,13 +69,14 @@ def require_storage(given: str) -> None:
 def services(params: Any) -> Iterator[tuple[Spec, Service]]:
     """Yield the parameters that name something of a service, and the service."""
     for spec in specs(type(params)):
-        service = _service(spec, getattr(params, spec.name))
-        if service is not None:
-            yield spec, service
+        value = getattr(params, spec.name)
+        places = [each.target for each in value] if spec.kind is OUTPUTS else [value]
+        found = dict.fromkeys(_service(spec, place) for place in places)
+        yield from ((spec, service) for service in found if service is not None)
 
 
 def _text(value: Any) -> str:
-    return str(getattr(value, "text", value))
+    return str(value) if isinstance(value, udf.Source) else str(getattr(value, "text", value))
 
 
 def _service(spec: Spec, value: Any) -> Service | None:

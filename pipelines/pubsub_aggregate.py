@@ -32,10 +32,12 @@ from apache_beam.transforms.trigger import TriggerFn
 
 from pipelines import checks, kinds, launch
 from pipelines.answers import Answers
+from pipelines.columns import Columns
 from pipelines.dead_letters import DeadLetters
 from pipelines.params import param
 from pipelines.rows import Deduplication, EventTime, Payload, Windowed
 from pipelines.source import Source
+from pipelines.user_function import UserFunctions
 from transforms.aggregate import Aggregate
 from transforms.dedup import Deduplicate
 from transforms.field import Field, column
@@ -49,7 +51,9 @@ __all__ = ["Params", "build"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params(Source, Payload, EventTime, Deduplication, Windowed, Answers, DeadLetters):
+class Params(
+    Source, Payload, UserFunctions, EventTime, Deduplication, Windowed, Answers, DeadLetters
+):
     """Parameters of the pipeline; see ``--help``."""
 
     window: Windows = param(
@@ -88,15 +92,15 @@ class Params(Source, Payload, EventTime, Deduplication, Windowed, Answers, DeadL
     def check(self) -> None:
         """Refuse what can't be measured, and folders within each other."""
         answer = self.answer
-        checks.require_columns("--window", self.session_fields, self.schema)
-        checks.require_partitions("--partition_by", self.partition_by, answer)
+        checks.require_columns("--window", self.session_fields, self.columns)
+        checks.require_partitions("--partition_by", self.partition_by, Columns(answer))
         if self.output is not None:
             self.require_apart("--output", self.output)
 
     @property
     def answer(self) -> pa.Schema:
         """The columns of the answer."""
-        return checks.require_answer("--measures", self.by, self.measures, self.schema)
+        return checks.require_answer("--measures", self.by, self.measures, self.columns)
 
     @property
     def session_fields(self) -> tuple[Field, ...]:
@@ -108,15 +112,15 @@ class Params(Source, Payload, EventTime, Deduplication, Windowed, Answers, DeadL
         """The columns that nothing behind the windows looks at: messages, if it takes columns."""
         measured = (field for measure in self.measures.values() for field in fields_of(measure))
         used = (*self.by, *self.session_fields, *measured)
-        return [MESSAGE] if all(field.source is FieldSource.COLUMN for field in used) else []
+        needless = all(field.source is FieldSource.COLUMN for field in used)
+        return [MESSAGE, *self.parts] if needless else [*self.parts]
 
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:
     """Add the steps to a pipeline."""
-    messages = pipeline | "Read" >> params.read(params.watermark())
-    parsed = messages | "Parse" >> params.parse()
+    rows = params.rows(pipeline | "Read" >> params.read(params.watermark()))
     windowed = (
-        parsed.ok
+        rows.ok
         | "Keys" >> Project(add=params.keys)
         | "Window" >> params.windowing(params.event_time, drop=params.unneeded)
     )
@@ -127,7 +131,7 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
         | "Aggregate" >> Aggregate(params.by, params.measures)
     )
     refused = params.write(answers, params.answer, params.by)
-    params.keep("pubsub_aggregate", [parsed.dead, windowed.dead, *refused])
+    params.keep("pubsub_aggregate", [*rows.dead, windowed.dead, *refused, *params.route(rows)])
 
 
 if __name__ == "__main__":

@@ -30,26 +30,21 @@ from pipelines.bigquery_table import BigQueryTable
 from pipelines.dead_letters import DeadLetters
 from pipelines.rows import Deduplication, Payload
 from pipelines.source import Source
-from transforms.dedup import Deduplicate
+from pipelines.user_function import UserFunctions
 
 __all__ = ["Params", "build"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params(Source, Payload, Deduplication, BigQueryTable, DeadLetters):
+class Params(Source, Payload, UserFunctions, Deduplication, BigQueryTable, DeadLetters):
     """Parameters of the pipeline; see ``--help``."""
 
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:
     """Add the steps to a pipeline."""
-    messages = pipeline | "Read" >> params.read()
-    parsed = messages | "Parse" >> params.parse()
-    written = (
-        parsed.ok
-        | "Deduplicate" >> Deduplicate(params.dedup_by, params.dedup_horizon, shards=params.shards)
-        | "Write" >> params.write()
-    )
-    params.keep("pubsub_to_bigquery", [parsed.dead, written.dead])
+    rows = params.rows(pipeline | "Read" >> params.read())
+    written = params.unique(rows.ok, params.shards) | "Write" >> params.write()
+    params.keep("pubsub_to_bigquery", [*rows.dead, written.dead, *params.route(rows)])
 
 
 if __name__ == "__main__":

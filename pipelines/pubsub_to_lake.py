@@ -35,6 +35,7 @@ from pipelines.lake_folder import LakeFolder
 from pipelines.lake_table import LakeTable
 from pipelines.rows import Deduplication, EventTime, Payload, Windowed
 from pipelines.source import Source
+from pipelines.user_function import UserFunctions
 from transforms.dedup import Deduplicate
 from transforms.field import column
 from transforms.message import MESSAGE
@@ -45,26 +46,34 @@ __all__ = ["Params", "build"]
 
 @dataclass(frozen=True, kw_only=True)
 class Params(
-    Source, Payload, EventTime, Deduplication, Windowed, LakeFolder, LakeTable, DeadLetters
+    Source,
+    Payload,
+    UserFunctions,
+    EventTime,
+    Deduplication,
+    Windowed,
+    LakeFolder,
+    LakeTable,
+    DeadLetters,
 ):
     """Parameters of the pipeline; see ``--help``."""
 
     def check(self) -> None:
         """Refuse what names no column, and folders within each other."""
-        checks.require_partitions("--partition_by", self.partition_by, self.schema)
+        checks.require_partitions("--partition_by", self.partition_by, self.columns)
         self.require_apart("--output", self.output)
-        self.require_table(lambda: self.write(self.table(self.schema)))
+        self.require_table(lambda: self.write(self.table(self.columns.schema)))
 
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:
     """Add the steps to a pipeline."""
     messages = pipeline | "Read" >> params.read(params.watermark())
-    parsed = messages | "Parse" >> params.parse()
+    made = params.rows(messages)
     # No step after the windows rejects rows, so that their payloads need not travel further.
     windowed = (
-        parsed.ok
+        made.ok
         | "Keys" >> Project(add=params.keys)
-        | "Window" >> params.windowing(params.event_time, drop=[MESSAGE])
+        | "Window" >> params.windowing(params.event_time, drop=[MESSAGE, *params.parts])
     )
     keys = [column(name) for name in params.keys]
     rows = (
@@ -72,8 +81,8 @@ def build(pipeline: beam.Pipeline, params: Params) -> None:
         | "Deduplicate" >> Deduplicate(keys, params.dedup_horizon, shards=params.shards)
         | "Rows" >> Project(drop=list(params.keys))
     )
-    rows | "Write" >> params.write(params.table(params.schema))
-    params.keep("pubsub_to_lake", [parsed.dead, windowed.dead])
+    rows | "Write" >> params.write(params.table(params.columns.schema))
+    params.keep("pubsub_to_lake", [*made.dead, windowed.dead, *params.route(made)])
 
 
 if __name__ == "__main__":

@@ -17,33 +17,29 @@ message carries the id of the one that it came from, by which a reader can tell.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import ClassVar
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
 from connectors import pubsub
-from connectors.retry import Backoff
 from pipelines import checks, kinds, launch
+from pipelines.circle import refuse_circle
 from pipelines.dead_letters import DeadLetters
 from pipelines.params import param
 from pipelines.source import Source
 from pipelines.topic_output import TopicOutput
+from pipelines.user_function import UserFunctions
 from transforms.condition import Condition
-from transforms.errors import ConfigError, TransientError
+from transforms.errors import ConfigError
 from transforms.filter import Filter
-from transforms.parse import Parse
 
 __all__ = ["Params", "build"]
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, kw_only=True)
-class Params(Source, TopicOutput, DeadLetters):
+class Params(Source, UserFunctions, TopicOutput, DeadLetters):
     """Parameters of the pipeline; see ``--help``."""
 
     FILTERS: ClassVar = ("where",)
@@ -79,46 +75,28 @@ class Params(Source, TopicOutput, DeadLetters):
                 "Choose another topic",
             )  # fmt: skip
         if isinstance(self.output_topic, pubsub.Route):
-            checks.require_columns("--output_topic", self.output_topic.fields, self.schema)
+            checks.require_columns("--output_topic", self.output_topic.fields, self.columns)
         if self.where is not None:
-            checks.require_columns("--where", self.where.fields, self.schema)
-            checks.require_testable("--where", self.where, self.schema)
+            checks.require_testable("--where", self.where, self.columns)
 
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:
     """Add the steps to a pipeline."""
-    _refuse_circle(pipeline, params)
-    rows = pipeline | "Read" >> params.read()
-    rejected = []
-    if params.schema is not None:
-        parsed = rows | "Parse" >> Parse(params.schema)
-        rows = parsed.ok
-        rejected.append(parsed.dead)
+    if isinstance(params.output_topic, str):
+        refuse_circle(pipeline, "--output_topic", params.output_topic, params.subscription)
+    rows = params.rows(pipeline | "Read" >> params.read())
     written = (
-        rows
+        rows.ok
         | "Where" >> Filter(params.where)
         | "Publish"
         >> pubsub.Write(
             params.output_topic,
+            data=params.payload,
             attributes=pubsub.Attributes(id_as=params.id_attribute),
             missing=params.missing_topic,
         )
     )
-    params.keep("pubsub_to_pubsub", [*rejected, written.dead])
-
-
-def _refuse_circle(pipeline: beam.Pipeline, params: Params) -> None:
-    """Refuse what would never end; who launches a job on Dataflow need not reach Pub/Sub."""
-    if params.subscription is None or not isinstance(params.output_topic, str):
-        return
-    if not isinstance(pipeline.runner, DataflowRunner):
-        pubsub.refuse_circle("--output_topic", params.output_topic, params.subscription)
-        return
-    once = Backoff(patience_s=0.0)
-    try:
-        pubsub.refuse_circle("--output_topic", params.output_topic, params.subscription, once)
-    except TransientError as error:
-        _log.warning("nobody knows whether --output_topic is the topic that is read: %s", error)
+    params.keep("pubsub_to_pubsub", [*rows.dead, written.dead, *params.route(rows)])
 
 
 if __name__ == "__main__":

@@ -27,16 +27,21 @@ from pipelines.dead_letters import DeadLetters
 from pipelines.rows import Deduplication, EventTime, OptionalPayload, Windowed
 from pipelines.source import Source
 from pipelines.storage_folder import StorageFolder
-from transforms.batch import Batch
-from transforms.dedup import Deduplicate
-from transforms.parse import Parse
+from pipelines.user_function import UserFunctions
 
 __all__ = ["Params", "build"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Params(
-    Source, OptionalPayload, EventTime, Deduplication, Windowed, StorageFolder, DeadLetters
+    Source,
+    OptionalPayload,
+    UserFunctions,
+    EventTime,
+    Deduplication,
+    Windowed,
+    StorageFolder,
+    DeadLetters,
 ):
     """Parameters of the pipeline; see ``--help``."""
 
@@ -47,18 +52,11 @@ class Params(
 
 def build(pipeline: beam.Pipeline, params: Params) -> None:
     """Add the steps to a pipeline."""
-    rows = pipeline | "Read" >> params.read(params.watermark())
-    dead: list[beam.PCollection[Batch]] = []
-    if params.schema is not None:
-        parsed = rows | "Parse" >> Parse(params.schema)
-        rows = parsed.ok
-        dead.append(parsed.dead)
-    windowed = rows | "Window" >> params.windowing(params.event_time)
-    unique = windowed.ok | "Deduplicate" >> Deduplicate(
-        params.dedup_by, params.dedup_horizon, shards=params.shards
-    )
-    unique | "Write" >> (params.archive() if params.schema is None else params.write())
-    params.keep("pubsub_to_storage", [*dead, windowed.dead])
+    rows = params.rows(pipeline | "Read" >> params.read(params.watermark()))
+    windowed = rows.ok | "Window" >> params.windowing(params.event_time)
+    unique = params.unique(windowed.ok, params.shards)
+    unique | "Write" >> (params.archive() if params.columns.schema is None else params.write())
+    params.keep("pubsub_to_storage", [*rows.dead, windowed.dead, *params.route(rows)])
 
 
 if __name__ == "__main__":

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import apache_beam as beam
 import pyarrow as pa
 from apache_beam.transforms.trigger import TriggerFn
 
 from connectors import pubsub
 from pipelines import checks, kinds
+from pipelines.columns import columns_of
 from pipelines.params import Group, param
-from transforms.field import Field, message
+from pipelines.user_function import UserFunctions
+from transforms.batch import Batch
+from transforms.dedup import Deduplicate
+from transforms.field import Field, column, message
 from transforms.message import PUBLISH_TIME
-from transforms.parse import Parse
+from transforms.project import Project
 from transforms.windows import Windowing, Windows
 
 __all__ = ["Deduplication", "EventTime", "OptionalPayload", "Payload", "Windowed"]
@@ -29,10 +34,6 @@ class Payload(Group):
         example="flights.json or gs://my-bucket/flights.json",
         group="Rows",
     )
-
-    def parse(self) -> Parse:
-        """Return the step from messages to rows."""
-        return Parse(self.schema)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +82,15 @@ class EventTime(Group):
 
     def check(self) -> None:
         """Refuse a column that is missing or holds no time."""
-        checks.require_time("--event_time", self.event_time, _schema(self))
+        checks.require_time("--event_time", self.event_time, columns_of(self))
 
     def watermark(self) -> pubsub.Watermark:
         """Return how far event time has come, for ``Source.read``."""
         if self.event_time == message(PUBLISH_TIME):
             return pubsub.PublishTime()
-        return pubsub.EventTime(self.event_time, self.disorder, self.idle, _schema(self))
+        schema = columns_of(self).schema
+        rows = self.sampled(self.event_time) if isinstance(self, UserFunctions) else None
+        return pubsub.EventTime(self.event_time, self.disorder, self.idle, schema, rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,12 +112,33 @@ class Deduplication(Group):
 
     def check(self) -> None:
         """Refuse a column that is missing."""
-        checks.require_columns("--dedup_by", self.dedup_by, _schema(self))
+        checks.require_columns("--dedup_by", self.dedup_by, columns_of(self))
 
     @property
     def keys(self) -> dict[str, Field]:
         """The fields as columns to add, by name, where messages are dropped before they count."""
-        return {f"_key_{number}": field for number, field in enumerate(self.dedup_by)}
+        return {f"_key_{number}": field for number, field in enumerate(self._fields)}
+
+    def unique(self, rows: beam.PCollection[Batch], shards: int) -> beam.PCollection[Batch]:
+        """Add the step that keeps the first row of each event.
+
+        Args:
+            rows: they carry their messages.
+            shards: how many workers share the work.
+        """
+        first = Deduplicate(self._fields, self.dedup_horizon, shards=shards)
+        kept = rows | "Deduplicate" >> first
+        return kept | "Rows" >> Project(drop=self._parts) if self._parts else kept
+
+    @property
+    def _fields(self) -> tuple[Field, ...]:
+        return (*self.dedup_by, *map(column, self._parts))
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """The column that tells apart what a function made of one message."""
+        parts: tuple[str, ...] = getattr(self, "parts", ())
+        return parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +179,3 @@ class Windowed(Group):
             trigger=self.trigger,
             drop=drop,
         )
-
-
-def _schema(params: Group) -> pa.Schema | None:
-    return getattr(params, "schema", None)

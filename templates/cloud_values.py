@@ -45,7 +45,7 @@ def refuse_local(spec: Spec, text: str) -> None:
 
 def is_object(spec: Spec, text: str) -> bool:
     """Whether a value names an object that is read to judge it."""
-    return spec.kind.resource == "GCS_READ_FILE" and text.startswith(SCHEME)
+    return spec.kind.reads_file and text.startswith(SCHEME)
 
 
 def _fix(spec: Spec, text: str, pattern: str) -> str:

@@ -87,13 +87,13 @@ def _of_pattern(spec: Spec) -> Iterator[str]:
 
 
 def _of_texts(spec: Spec) -> Iterator[str]:
-    texts = spec.examples if spec.kind.name == "FILE" else [*spec.examples, *spec.kind.choices]
+    texts = [*spec.examples, *spec.kind.choices]
     if spec.default:
         texts = [*texts, spec.default]
     for text in texts:
         if spec.kind.pattern and not re.search(spec.kind.pattern, text):
             yield f"its pattern refuses {text!r}"
-        if spec.kind.name != "FILE":  # an example of a file is not there
+        if not spec.kind.reads_file:  # an example of a file is not there
             yield from _refusal(spec, text)
     cloud = spec.kind.cloud_pattern
     if cloud and spec.examples and not any(re.search(cloud, text) for text in spec.examples):

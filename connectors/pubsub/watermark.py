@@ -12,6 +12,7 @@ among the messages of the last minute, or nearly the present when nothing comes.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -97,6 +98,8 @@ class EventTime:
         idle_s: when nothing has come for so long, follow the clock, ``disorder_s`` behind it:
             for events that happen now. None stays where it is: for events that are replayed.
         schema: of the payload; the column is a time or RFC 3339 text.
+        rows: opens what makes the rows that have the field, where messages as they come don't: of
+            a sample of 64 messages of each delivery. A message without a row is passed over.
 
     Raises:
         ConfigError: the field is a column that the schema lacks, or a time is not usable.
@@ -106,12 +109,13 @@ class EventTime:
     disorder_s: float
     idle_s: float | None = None
     schema: pa.Schema | None = None
+    rows: Callable[[], Callable[[Batch], Batch]] | None = None
 
     def __post_init__(self) -> None:
         whole_millis("disorder_s", self.disorder_s, least=0)
         if self.idle_s is not None:
             whole_millis("idle_s", self.idle_s, least=0)
-        if self.field.source is Source.COLUMN:
+        if self.rows is None and self.field.source is Source.COLUMN:
             self._column()
 
     @property
@@ -121,9 +125,13 @@ class EventTime:
 
     def tracker(self) -> Tracker:
         """Return the watermark of a new reader."""
-        decoder = Decoder(self._column()) if self.field.source is Source.COLUMN else None
+        rows: Callable[[Batch], Batch] | None = None
+        if self.rows is not None:
+            rows = self.rows()
+        elif self.field.source is Source.COLUMN:
+            rows = _Parsed(self._column())
         idle_us = None if self.idle_s is None else _micros(self.idle_s)
-        return _EventTimes(self.field, _micros(self.disorder_s), idle_us, decoder)
+        return _EventTimes(self.field, _micros(self.disorder_s), idle_us, rows)
 
     def _column(self) -> pa.Schema:
         """Return the one column of the schema that is needed; it may be absent from a payload."""
@@ -134,6 +142,16 @@ class EventTime:
                 "Give the schema of the payload, or use attribute:NAME",
             )  # fmt: skip
         return pa.schema([self.schema.field(self.field.name).with_nullable(True)])
+
+
+class _Parsed:
+    """Messages to the rows of those that can be parsed."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._decoder = Decoder(schema)
+
+    def __call__(self, messages: Batch) -> Batch:
+        return self._decoder.decode(messages)[0]
 
 
 Watermark: TypeAlias = PublishTime | EventTime
@@ -200,12 +218,16 @@ class _EventTimes:
     """See ``EventTime``."""
 
     def __init__(
-        self, field: Field, disorder_us: int, idle_us: int | None, decoder: Decoder | None
+        self,
+        field: Field,
+        disorder_us: int,
+        idle_us: int | None,
+        rows: Callable[[Batch], Batch] | None,
     ) -> None:
         self._field = field
         self._disorder_us = disorder_us
         self._idle_us = idle_us
-        self._decoder = decoder
+        self._rows = rows
         self._horizon = _Horizon()
         self._watermark_us: int | None = None
         self._last_us: int | None = None
@@ -247,15 +269,17 @@ class _EventTimes:
             self._watermark_us = to_us
 
     def _sample(self, messages: Batch) -> Batch:
-        """Return the rows to look at: all, unless each would have to be decoded."""
-        if self._decoder is None or len(messages) <= SAMPLE_ROWS:
+        """Return the messages to look at: all, unless each would have to be decoded."""
+        if self._rows is None or len(messages) <= SAMPLE_ROWS:
             return messages
         rows = np.linspace(0, len(messages) - 1, SAMPLE_ROWS).astype(np.int64)
         return messages.take(pa.array(rows))
 
     def _times(self, sample: Batch) -> Micros:
         """Return the usable event times, none later than its publishing."""
-        rows = sample if self._decoder is None else self._decoder.decode(sample)[0]
+        rows = sample if self._rows is None else self._rows(sample)
+        if not len(rows):
+            return np.empty(0, np.int64)
         times, usable = event_times(self._field, rows)
         capped = np.minimum(times, _publish_times(rows))
         return capped if usable is None else capped[usable]

@@ -30,6 +30,7 @@ from transforms.message import (
     PUBLISH_TIME,
     message_column,
 )
+from transforms.metrics import ROWS_WRITTEN, Counter
 
 __all__ = ["ARCHIVE_SCHEMA", "Archive", "archived"]
 
@@ -58,6 +59,8 @@ class Archive(beam.PTransform):
         folders: template of the folders below the path, as of ``storage.Write``.
         shards: objects per pane that are written in parallel, as of ``storage.Write``.
         job: names an endless job in its objects, as of ``storage.Write``.
+        every_s: how often messages without windows are written, as of ``storage.Write``.
+        rows_written: the metric that counts the messages.
     """
 
     def __init__(
@@ -68,10 +71,15 @@ class Archive(beam.PTransform):
         folders: str = "",
         shards: int = 1,
         job: str | None = None,
+        every_s: float = 1.0,
+        rows_written: Counter = ROWS_WRITTEN,
     ) -> None:
         super().__init__()
         files = files or Avro(name="Message")
-        self._write = Write(path, files, folders=folders, shards=shards, job=job)
+        self._write = Write(
+            path, files, folders=folders, shards=shards, job=job,
+            every_s=every_s, rows_written=rows_written,
+        )  # fmt: skip
 
     def expand(self, messages: beam.PCollection[Batch]) -> Written:
         """Take what an archive keeps, and write it."""

@@ -7,7 +7,10 @@ applied.ok, applied.dead, applied.outputs["late"]
 """
 
 from connectors.udf.files import load
+from connectors.udf.sampled import Sampled
 from connectors.udf.step import Applied, UserFunction, opened
 from transforms.udf import Form, Plan, Result, Source
 
-__all__ = ["Applied", "Form", "Plan", "Result", "Source", "UserFunction", "load", "opened"]
+__all__ = [
+    "Applied", "Form", "Plan", "Result", "Sampled", "Source", "UserFunction", "load", "opened",
+]  # fmt: skip

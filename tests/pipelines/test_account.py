@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +20,7 @@ from pipelines import (
     pubsub_to_pubsub,
     pubsub_to_storage,
 )
+from tests.account import figures
 from tests.processes import start_pipeline, wait_until
 from tests.topics import Sent, create, publish, subscription, take, topic
 
@@ -57,13 +57,6 @@ def event(number: int, hour: int = 0, *, minute: int = 0) -> Sent:
     """Return a message at a time of day."""
     at = f"2026-01-01T{hour:02d}:{minute:02d}:00Z"
     return Sent(json.dumps({"id": f"e{number}", "at": at}).encode(), {"kind": "ab"[number % 2]})
-
-
-def figures(log: str) -> dict[str, int]:
-    """Return the last line of progress, as numbers by their words."""
-    lines = [line for line in log.splitlines() if re.search(r"\d (read|files merged)  ", line)]
-    found = re.findall(r"(?<![\d.,])([\d,]+) ([a-z][a-z ]*?)(?=  |$)", lines[-1])
-    return {word: int(number.replace(",", "")) for number, word in found}
 
 
 def run(module: ModuleType, *argv: str) -> None:

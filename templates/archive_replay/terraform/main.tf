@@ -14,6 +14,11 @@ locals {
     since         = var.since
     until         = var.until
     where         = var.where
+    udf           = var.udf
+    udf_schema    = var.udf_schema
+    udf_timeout   = var.udf_timeout
+    udf_reload    = var.udf_reload
+    udf_outputs   = var.udf_outputs == null ? null : join(",", var.udf_outputs)
     output_topic  = var.output_topic
     missing_topic = var.missing_topic
     rate          = tostring(var.rate)

@@ -122,6 +122,56 @@ variable "schema" {
   }
 }
 
+variable "udf" {
+  description = "Function that each row, batch or payload goes through: FILE.py:FUNCTION, or FILE.js:FUNCTION for JavaScript. See docs/pipelines/user_functions.md. For example: examples/udf/flights.py:clean or gs://my-bucket/flights.py:clean"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.udf == null || can(regex("^gs://[^/ ]+/.+:[A-Za-z_$][A-Za-z0-9_$.]*$", var.udf))
+    error_message = "The udf must match ^gs://[^/ ]+/.+:[A-Za-z_$][A-Za-z0-9_$.]*$"
+  }
+}
+
+variable "udf_schema" {
+  description = "JSON file with the columns of the rows that the function gives, in BigQuery's schema form; by default they are those that it gets. For example: examples/udf/clean.json or gs://my-bucket/clean.json"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.udf_schema == null || can(regex("^gs://[^/ ]+/.+$", var.udf_schema))
+    error_message = "The udf_schema must match ^gs://[^/ ]+/.+$"
+  }
+}
+
+variable "udf_timeout" {
+  description = "How long a call of the function may take; what it was called with is a dead letter then."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.udf_timeout == null || can(regex("^[0-9]{1,12}(ms|s|m|h|d)$", var.udf_timeout))
+    error_message = "The udf_timeout must match ^[0-9]{1,12}(ms|s|m|h|d)$"
+  }
+}
+
+variable "udf_reload" {
+  description = "How often the file is looked at, to go on with what it has become. By default never. For example: 1m"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.udf_reload == null || can(regex("^[0-9]{1,12}(ms|s|m|h|d)$", var.udf_reload))
+    error_message = "The udf_reload must match ^[0-9]{1,12}(ms|s|m|h|d)$"
+  }
+}
+
+variable "udf_outputs" {
+  description = "Outputs that the function may name, each a topic, or a folder that becomes an archive. For example: late=projects/my-project/topics/late,odd=gs://my-bucket/odd"
+  type        = list(string)
+  default     = null
+}
+
 variable "dedup_by" {
   description = "What makes an event the same: columns, attribute:NAME or message:message_id."
   type        = list(string)

@@ -14,6 +14,11 @@ locals {
     topic         = var.topic
     max_messages  = tostring(var.max_messages)
     max_seconds   = var.max_seconds
+    udf           = var.udf
+    udf_schema    = var.udf_schema
+    udf_timeout   = var.udf_timeout
+    udf_reload    = var.udf_reload
+    udf_outputs   = var.udf_outputs == null ? null : join(",", var.udf_outputs)
     output_topic  = var.output_topic
     missing_topic = var.missing_topic
     dead_letter   = var.dead_letter

@@ -15,6 +15,11 @@ locals {
     max_messages     = tostring(var.max_messages)
     max_seconds      = var.max_seconds
     schema           = var.schema
+    udf              = var.udf
+    udf_schema       = var.udf_schema
+    udf_timeout      = var.udf_timeout
+    udf_reload       = var.udf_reload
+    udf_outputs      = var.udf_outputs == null ? null : join(",", var.udf_outputs)
     event_time       = var.event_time
     disorder         = var.disorder
     idle             = var.idle

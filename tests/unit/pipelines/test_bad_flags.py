@@ -54,6 +54,8 @@ WRONG: dict[str, list[str]] = {
     "NAME[,NAME]": [],
     "NAME": [],
     "parquet|delta|iceberg": ["orc", ""],
+    "FILE:FUNCTION": ["flights.py", "no/such/file.py:clean", "bad.json:clean", ""],
+    "NAME=TOPIC|FOLDER[,...]": ["late", "1st=./odd", "late=s3://b/late", "late=a-b.c.d", "a=b,a=c"],
 }
 """Texts that no flag of a kind may have, by the kind's name; of names any is right."""
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from pipelines import kinds
 from pipelines.launch import beam_parser
 from pipelines.params import parse_flags, specs
 from tests.commands import PIPELINES, ROOT, commands, module_of
@@ -20,8 +19,8 @@ def test_command_of_the_docstring_is_accepted(name: str, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("name", PIPELINES)
 def test_examples_of_flags_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the help and the errors give as an example obeys the rule of its flag."""
-    monkeypatch.chdir(ROOT / "pipelines" / "demo")
     for spec in specs(module_of(name).Params):
         for text in spec.examples:
-            if spec.kind is not kinds.SCHEMA_FILE or not text.startswith("gs://"):  # not there
+            monkeypatch.chdir(ROOT if text.startswith("examples/") else ROOT / "pipelines" / "demo")
+            if not spec.kind.reads_file or not text.startswith("gs://"):  # which is not there
                 spec.kind.parse(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from connectors.pubsub.delivery import NOTHING
@@ -21,7 +22,7 @@ from tests.conftest import message_batch
 from transforms.batch import Batch
 from transforms.errors import ConfigError
 from transforms.field import attribute, column, message
-from transforms.message import PUBLISH_TIME
+from transforms.message import PUBLISH_TIME, attach_message
 
 SECOND_US = 1_000_000
 START_S = 1_700_000_000
@@ -132,6 +133,24 @@ def test_a_payload_is_looked_at_here_and_there() -> None:
     assert tracker.earliest_us(batch) == first_us
     observe(tracker, batch, 0, horizon_s=1)
     assert tracker.watermark_us() == first_us + (count - 1) * 60 * SECOND_US
+
+
+def made_at(messages: Batch) -> Batch:
+    """Return rows with a time of messages that hold one, as a user's function may make them."""
+    times = [int(data) for data in messages.column("data").to_pylist() if data != b"0"]
+    typed = pa.RecordBatch.from_pydict({"made": pa.array(times, pa.int64()).cast(TIME)})
+    kept = messages.filter(pc.not_equal(messages.column("data"), b"0"))
+    return attach_message(typed, kept)
+
+
+def test_a_time_that_is_made_of_a_message_is_followed() -> None:
+    """It needs no schema, and messages of which no row is made are passed over."""
+    tracker = EventTime(column("made"), 1, rows=lambda: made_at).tracker()
+    batch = published(9, 9, 9, payloads=[5 * SECOND_US, 0, 7 * SECOND_US])
+    assert tracker.earliest_us(batch) == 5 * SECOND_US
+    assert tracker.earliest_us(published(9, payloads=[0])) is None
+    observe(tracker, batch, 10, horizon_s=10)
+    assert observe(tracker, NOTHING, 11, horizon_s=11) == 6 - START_S
 
 
 def test_when_idle_the_watermark_stays_or_follows_the_clock() -> None:
