@@ -2,7 +2,7 @@
 
 0    it went well; ``diff``: nothing differs
 1    ``diff``: something differs; ``run``, ``launch``: the job failed, or a service did not answer;
-     ``generate --check``: files are stale
+     ``generate --check``: files are stale; ``simulate``: a check failed
 2    a mistake in what was given; nothing was started
 """
 
@@ -27,6 +27,7 @@ from templates.metadata import metadata
 from templates.references import SecretManager
 from templates.render import Launch, rendered
 from templates.running import Run, sample_beside
+from templates.simulation import simulate
 
 __all__ = ["main"]
 
@@ -152,4 +153,5 @@ _COMMANDS = {
     "spec": spec,
     "launch": _launch,
     "generate": _generate,
+    "simulate": simulate,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from templates import simulation
 from templates.build_flags import add_build_flags, add_spec_flags
 from templates.launch_flags import add_launch_flags
 from templates.render import FORMS
@@ -34,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
     _add_build(commands)
     _add_launch(commands)
     _add_generate(commands)
+    simulation.add_flags(
+        _with_params(commands, "simulate", "rehearse a launch on Dataflow, and judge its job graph")
+    )
     return found
 
 
