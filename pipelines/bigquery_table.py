@@ -11,6 +11,7 @@ import pyarrow as pa
 from connectors import bigquery
 from connectors.bigquery.destination import Destination
 from pipelines import checks, kinds
+from pipelines.changes import refused
 from pipelines.columns import columns_of
 from pipelines.kind import Kind
 from pipelines.params import Group, param
@@ -110,6 +111,7 @@ class BigQueryTable(Group):
         "Parallel parts of de-duplication, and with exactly_once streams of each table.",
         default="1",
         group="BigQuery",
+        change=refused("what de-duplication remembers is parted by it"),
     )
     if_missing: str = param(
         _MISSING,

@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from apache_beam.runners.runner import PipelineState
 
 from connectors.job import JobOptions
+from pipelines.changes import Remembered
 from pipelines.figures import WRITING, Figures
 from pipelines.interrupt import stoppable
 from pipelines.progress import Display, JobLine, ProgressOptions, Seen
@@ -42,6 +43,7 @@ def run_endless(
     job_name: str,
     max_seconds: float | None = None,
     *,
+    parameters: Remembered | None = None,
     figures: Figures = WRITING,
 ) -> LocalResult:
     """Run a graph on the local runner until it is stopped, or until its input ends.
@@ -54,13 +56,15 @@ def run_endless(
         options: of Beam and of the local runner.
         job_name: the job's name, if the options give none.
         max_seconds: after this time it is stopped as by a signal.
+        parameters: what its state depends on; kept in the state, and compared when it goes on.
         figures: what the progress line tells.
 
     Returns:
         What is known about the job that has ended.
 
     Raises:
-        ConfigError: there is no state folder, so that a stop would lose what windows hold.
+        ConfigError: there is no state folder, so that a stop would lose what windows hold; or the
+            state can't go on with a parameter that has changed.
         LocalRunnerError: an option, or the state, can't be used.
         Interrupted: a signal came before the job ran, or stopped one whose input would have ended.
         Exception: what a step raised.
@@ -69,10 +73,13 @@ def run_endless(
     log_every_s = options.view_as(ProgressOptions).log_every_s
     with stoppable() as stopping:
         identity = _identify(options, chosen)
+        changes = parameters.compare(identity.notes) if parameters else []
         runner = LocalRunner(weigh=rows_in)
         pipeline = beam.Pipeline(runner=runner, options=options)
         build(pipeline)
-        _begin(chosen, identity)
+        _begin(chosen, identity, parameters)
+        for change in changes:
+            _log.warning("goes on with another parameter: %s", change)
         with _quiet(), _ending(runner, chosen):
             result = pipeline.run()
             stopping.by(lambda signal: _stop(result, chosen, signal))
@@ -112,9 +119,9 @@ def _identify(options: PipelineOptions, chosen: Settings) -> StateId:
     return identity
 
 
-def _begin(chosen: Settings, identity: StateId) -> None:
+def _begin(chosen: Settings, identity: StateId, parameters: Remembered | None) -> None:
     """Make the state, only now: a start that is refused leaves nothing behind."""
-    keep(chosen, identity)
+    keep(chosen, identity, parameters.texts if parameters else None)
     verb = "begins" if identity.is_new else "goes on where it stopped"
     _log.info("job %s %s; its state is in %s", chosen.job_name, verb, chosen.folder)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from connectors import lake
 from pipelines import kinds
+from pipelines.changes import refused, told
 from pipelines.params import Group, param
 
 __all__ = ["LakeFolder"]
@@ -20,6 +21,7 @@ class LakeFolder(Group):
         "Folder of the lake.",
         example="./lake or gs://my-bucket/lake",
         group="Lake",
+        change=told("windows that are open are written to the new one"),
     )
     partition_by: tuple[lake.Partition, ...] = param(
         kinds.PARTITIONS,
@@ -34,6 +36,7 @@ class LakeFolder(Group):
         "Parallel parts of de-duplication, and files of each window on a runner without end.",
         default="1",
         group="Lake",
+        change=refused("what de-duplication remembers is parted by it"),
     )
 
     def write(self, table: lake.Delta | lake.Iceberg | None = None) -> lake.Write:

@@ -38,7 +38,7 @@ from pipelines.figures import WRITING, Figures
 from pipelines.filters import tell_unmatched
 from pipelines.interrupt import Interrupted, interruptible, uninterrupted
 from pipelines.naming import naming_flags
-from pipelines.params import Group, Parser, help_text, parse_flags
+from pipelines.params import Group, Parser, help_text, parse_flags, remembered
 from pipelines.preflight import require_services
 from pipelines.progress import Progress, ProgressOptions
 from runners import direct
@@ -170,7 +170,8 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
                 tell_unmatched(params, commit.counts)
         elif is_local(runner):
             name = module.__name__.rpartition(".")[2]
-            _run_locally(build, options, name, limits, figures)
+            parameters = remembered(params, argv)
+            _run_locally(build, options, name, limits, parameters=parameters, figures=figures)
         else:
             run_elsewhere(build, options)
 
@@ -265,7 +266,7 @@ def _without_step(error: errors.HeadraceError) -> errors.HeadraceError:
 
 
 def _run_locally(
-    build: Build, options: PipelineOptions, name: str, limits: Limits, figures: Figures
+    build: Build, options: PipelineOptions, name: str, limits: Limits, **more: Any
 ) -> None:
     if limits.max_messages is not None:
         raise errors.ConfigError(
@@ -274,4 +275,4 @@ def _run_locally(
             "Leave it out, or give --max_seconds: the job then stops as --on_stop says",
         )  # fmt: skip
     with _explained():
-        run_endless(build, options, name, limits.max_seconds, figures=figures)
+        run_endless(build, options, name, limits.max_seconds, **more)

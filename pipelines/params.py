@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, TypeVar
 
+from pipelines.changes import Change, Remembered, kept
 from pipelines.figures import WRITING, Figures
 from pipelines.kind import Kind
 from pipelines.rules import ExactlyOneOf, Rule
@@ -40,6 +41,7 @@ __all__ = [
     "param",
     "parse_flags",
     "parsed",
+    "remembered",
     "rules",
     "specs",
     "validated",
@@ -59,6 +61,7 @@ class Spec:
     default: str | None
     required: bool
     group: str
+    change: Change | None = None
     name: str = ""
 
     @property
@@ -115,6 +118,7 @@ def param(
     default: str | None = None,
     required: bool | None = None,
     group: str = "Pipeline",
+    change: Change | None = None,
 ) -> Any:
     """Declare a parameter as the default of a dataclass field.
 
@@ -125,9 +129,10 @@ def param(
         default: the text that counts when the flag is absent; None makes the value None.
         required: by default, a parameter without a default is required.
         group: heading under which the help lists it.
+        change: what becomes of a job that goes on with another value, if its state depends on it.
     """
     needed = default is None if required is None else required
-    spec = Spec(kind, help, example, default, needed, group)
+    spec = Spec(kind, help, example, default, needed, group, change)
     metadata = {_METADATA_KEY: spec}
     if needed:
         return dataclasses.field(metadata=metadata)
@@ -227,17 +232,41 @@ def parse_flags(
     Raises:
         ConfigError: as ``validated``, or an argument is unknown to everyone.
     """
-    own = Parser()
-    for spec in specs(params_class):
-        implied = spec.kind.implied
-        alone: dict[str, Any] = {} if implied is None else {"nargs": "?", "const": implied}
-        own.add_argument(spec.flag, default=argparse.SUPPRESS, **alone)
+    own = _parser(params_class)
     texts, rest = own.parse_known_args(list(argv))
     other = other or Parser()
     _, unknown = other.parse_known_args(rest)
     if unknown:
         raise _unknown(unknown[0], [*own._option_string_actions, *other._option_string_actions])
     return validated(params_class, vars(texts)), rest
+
+
+def remembered(params: Any, argv: Sequence[str]) -> Remembered:
+    """Return what a job's state depends on.
+
+    Args:
+        params: of the job.
+        argv: the command line that they were read from.
+    """
+    texts = vars(_parser(type(params)).parse_known_args(list(argv))[0])
+    shaping = {spec.name: spec for spec in specs(type(params)) if spec.change}
+    return Remembered(
+        {name: spec.change for name, spec in shaping.items() if spec.change},
+        {name: spec.kind for name, spec in shaping.items()},
+        {
+            name: kept(getattr(params, name), texts.get(name, spec.default))
+            for name, spec in shaping.items()
+        },
+    )
+
+
+def _parser(params_class: type) -> Parser:
+    parser = Parser()
+    for spec in specs(params_class):
+        implied = spec.kind.implied
+        alone: dict[str, Any] = {} if implied is None else {"nargs": "?", "const": implied}
+        parser.add_argument(spec.flag, default=argparse.SUPPRESS, **alone)
+    return parser
 
 
 def _unknown(argument: str, flags: Sequence[str]) -> ConfigError:

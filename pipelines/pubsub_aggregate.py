@@ -32,12 +32,12 @@ from apache_beam.transforms.trigger import TriggerFn
 
 from pipelines import checks, kinds, launch
 from pipelines.answers import Answers
+from pipelines.changes import refused, told
 from pipelines.columns import Columns
 from pipelines.dead_letters import DeadLetters
 from pipelines.params import param
 from pipelines.rows import Deduplication, EventTime, Payload, Windowed
 from pipelines.source import Source
-from pipelines.user_function import UserFunctions
 from transforms.aggregate import Aggregate
 from transforms.dedup import Deduplicate
 from transforms.field import Field, column
@@ -61,12 +61,14 @@ class Params(
         "Windows of event time: SIZE or fixed:SIZE, sliding:SIZE/PERIOD or session:GAP/FIELD,...",
         default="fixed:1h",
         group="Rows",
+        change=refused("windows that are open would be answered without what comes from now on"),
     )
     allowed_lateness: float = param(
         kinds.DURATION,
         "How long after its window a late row still counts.",
         default="1d",
         group="Rows",
+        change=told("windows that are open may still end by the old one"),
     )
     trigger: TriggerFn = param(
         kinds.TRIGGER,
@@ -74,6 +76,7 @@ class Params(
         "later ones replace.",
         default="at_watermark",
         group="Rows",
+        change=refused("windows that are open wait for the old one"),
     )
     by: tuple[Field, ...] = param(
         kinds.OPTIONAL_FIELDS,
@@ -81,12 +84,14 @@ class Params(
         example="carrier,origin",
         default="",
         group="Answers",
+        change=refused("windows that are open hold answers by the old value"),
     )
     measures: Mapping[str, Measure] = param(
         kinds.MEASURES,
         "Columns of the answer: NAME=count(), or NAME=sum, mean, min, max or distinct(FIELD).",
         example="'flights=count(),delay=mean(dep_delay)'",
         group="Answers",
+        change=refused("windows that are open hold answers by the old value"),
     )
 
     def check(self) -> None:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import apache_beam as beam
 import pyarrow as pa
 from apache_beam.transforms.trigger import TriggerFn
 
 from connectors import pubsub
 from pipelines import checks, kinds
-from pipelines.columns import columns_of
+from pipelines.changes import refused, retyped, told
 from pipelines.params import Group, param
-from pipelines.user_function import UserFunctions
-from transforms.batch import Batch
-from transforms.dedup import Deduplicate
-from transforms.field import Field, column, message
+from transforms.field import Field, message
 from transforms.message import PUBLISH_TIME
-from transforms.project import Project
+from transforms.parse import Parse
 from transforms.windows import Windowing, Windows
 
 __all__ = ["Deduplication", "EventTime", "OptionalPayload", "Payload", "Windowed"]
+
+_COLUMNS = refused("windows that are open hold rows with the columns that were given then", retyped)
+
+
+def _of_another_kind(old: str, new: str) -> bool:
+    return type(kinds.WINDOW.parse(old)) is not type(kinds.WINDOW.parse(new))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,7 @@ class Payload(Group):
         "JSON file with the columns of the payload in BigQuery's schema form.",
         example="flights.json or gs://my-bucket/flights.json",
         group="Rows",
+        change=_COLUMNS,
     )
 
 
@@ -47,6 +50,7 @@ class OptionalPayload(Group):
         example="flights.json or gs://my-bucket/flights.json",
         required=False,
         group="Rows",
+        change=_COLUMNS,
     )
 
 
@@ -63,6 +67,7 @@ class EventTime(Group):
         "Where a row's event time is: a column, attribute:NAME or message:publish_time.",
         default="message:publish_time",
         group="Rows",
+        change=refused("rows would be late, or early, for the windows that are open"),
     )
     disorder: float = param(
         kinds.DURATION,
@@ -102,12 +107,14 @@ class Deduplication(Group):
         "What makes an event the same: columns, attribute:NAME or message:message_id.",
         default="message:message_id",
         group="Rows",
+        change=refused("what came before would not be recognised when it comes again"),
     )
     dedup_horizon: float = param(
         kinds.DURATION,
         "How long a repeated event is recognised, in event time.",
         default="1d",
         group="Rows",
+        change=told("what is forgotten stays so; all else is recognised for the new time"),
     )
 
     def check(self) -> None:
@@ -151,18 +158,21 @@ class Windowed(Group):
         "window is a file at least.",
         default="fixed:1h",
         group="Rows",
+        change=refused("windows that are open stay as they are", _of_another_kind),
     )
     allowed_lateness: float = param(
         kinds.DURATION,
         "How long after its window a late row is still written, to a file of its own.",
         default="1d",
         group="Rows",
+        change=told("windows that are open may still end by the old one"),
     )
     trigger: TriggerFn = param(
         kinds.TRIGGER,
         "When a window is written: at_watermark, or early:DURATION for files before that.",
         default="at_watermark",
         group="Rows",
+        change=refused("windows that are open wait for the old one"),
     )
 
     def windowing(self, event_time: Field, drop: Sequence[str] = ()) -> Windowing:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from connectors import storage
 from connectors.files.writer import Format
 from pipelines import kinds
+from pipelines.changes import refused, told
 from pipelines.params import Group, param
 
 __all__ = ["StorageFolder"]
@@ -21,6 +22,7 @@ class StorageFolder(Group):
         "Folder for the objects.",
         example="gs://my-bucket/clicks or ./clicks",
         group="Output",
+        change=told("windows that are open are written to the new one"),
     )
     format: Format = param(
         kinds.FILE_FORMAT,
@@ -42,6 +44,7 @@ class StorageFolder(Group):
         "Parallel parts of de-duplication, and objects of each window on a runner without end.",
         default="1",
         group="Output",
+        change=refused("what de-duplication remembers is parted by it"),
     )
 
     def write(self) -> storage.Write:

@@ -88,6 +88,7 @@ def test_refused_start_leaves_no_folder(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
+    *,
     wrong: tuple[str, str],
     runner: list[str],
 ) -> None:

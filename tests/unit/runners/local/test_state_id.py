@@ -23,9 +23,21 @@ def test_name_is_kept(tmp_path: Path) -> None:
     first = state_id(chosen)
     assert first.is_new
     keep(chosen, first)
-    assert state_id(chosen) == (first.name, False)
+    assert state_id(chosen) == (first.name, False, {})
     keep(chosen, state_id(chosen))
-    assert state_id(chosen) == (first.name, False)
+    assert state_id(chosen) == (first.name, False, {})
+
+
+def test_notes_are_kept_until_they_change(tmp_path: Path) -> None:
+    """Each start finds what the last one has noted; who notes nothing changes nothing."""
+    chosen = settings(options(tmp_path))
+    keep(chosen, state_id(chosen), {"window": "1h", "keys": "a"})
+    assert state_id(chosen).notes == {"window": "1h", "keys": "a"}
+    keep(chosen, state_id(chosen))
+    assert state_id(chosen).notes == {"window": "1h", "keys": "a"}
+    name = state_id(chosen).name
+    keep(chosen, state_id(chosen), {"window": "2h"})
+    assert state_id(chosen) == (name, False, {"window": "2h"})
 
 
 def test_nothing_is_made_before_the_name_is_kept(tmp_path: Path) -> None:
@@ -42,7 +54,7 @@ def test_only_one_of_two_can_begin(tmp_path: Path) -> None:
     keep(chosen, one)
     with pytest.raises(StateFolderInUse, match="Start it again"):
         keep(chosen, two)
-    assert state_id(chosen) == (one.name, False)
+    assert state_id(chosen) == (one.name, False, {})
 
 
 def test_folder_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
