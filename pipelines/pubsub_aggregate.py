@@ -38,6 +38,7 @@ from pipelines.dead_letters import DeadLetters
 from pipelines.params import param
 from pipelines.rows import Deduplication, EventTime, Payload, Windowed
 from pipelines.source import Source
+from pipelines.user_function import UserFunctions
 from transforms.aggregate import Aggregate
 from transforms.dedup import Deduplicate
 from transforms.field import Field, column

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import apache_beam as beam
 import pyarrow as pa
 from apache_beam.transforms.trigger import TriggerFn
 
 from connectors import pubsub
 from pipelines import checks, kinds
 from pipelines.changes import refused, retyped, told
+from pipelines.columns import columns_of
 from pipelines.params import Group, param
-from transforms.field import Field, message
+from pipelines.user_function import UserFunctions
+from transforms.batch import Batch
+from transforms.dedup import Deduplicate
+from transforms.field import Field, column, message
 from transforms.message import PUBLISH_TIME
-from transforms.parse import Parse
+from transforms.project import Project
 from transforms.windows import Windowing, Windows
 
 __all__ = ["Deduplication", "EventTime", "OptionalPayload", "Payload", "Windowed"]
