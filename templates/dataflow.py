@@ -12,13 +12,11 @@ from connectors import retry
 from connectors.clients import Endpoint
 from connectors.reachable import unreachable
 from pipelines.params import ConfigError
-from templates.dataflow_errors import Asked, explained
+from templates.dataflow_errors import ENDPOINT, Asked, explained
 from transforms.errors import TransientError
 
 __all__ = ["ENDPOINT", "Dataflow", "Target", "endpoint"]
 
-ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW"
-"""The variable by which gcloud, too, finds a private endpoint or a local server."""
 _GOOGLE = "https://dataflow.googleapis.com"
 _TIMEOUT_S = 30.0
 _LAUNCH_TIMEOUT_S = 120.0
@@ -73,7 +71,7 @@ class Dataflow:
 
     Args:
         target: where they are. Over ``http://`` no credentials are asked for, nor sent.
-        backoff: of the calls.
+        backoff: of the calls; by default a minute of patience.
 
     Raises:
         ConfigError: the client is not installed, there are no credentials, or the service refuses
@@ -81,9 +79,9 @@ class Dataflow:
         TransientError: the service did not answer in time.
     """
 
-    def __init__(self, target: Target, backoff: retry.Backoff = _PATIENCE) -> None:
+    def __init__(self, target: Target, backoff: retry.Backoff | None = None) -> None:
         self.target = target
-        self.backoff = backoff
+        self.backoff = backoff or _PATIENCE
         self._api = _imported()
         more = _options(target)
         asked = Asked(target.project, target.region, target.address)
@@ -94,6 +92,13 @@ class Dataflow:
         except Exception as error:
             raise explained(error, asked) from error
         self._asked = asked
+
+    def __enter__(self) -> Dataflow:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in (self._templates, self._jobs, self._messages):
+            client.transport.close()
 
     def require_answer(self) -> None:
         """Refuse to begin where nobody answers: calls are patient, and would say so late.

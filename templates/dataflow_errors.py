@@ -16,8 +16,10 @@ from connectors import retry
 from pipelines.params import ConfigError
 from transforms.errors import HeadraceError, TransientError
 
-__all__ = ["Asked", "NameTakenError", "ParametersRefusedError", "explained", "plain"]
+__all__ = ["ENDPOINT", "Asked", "NameTakenError", "ParametersRefusedError", "explained", "plain"]
 
+ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW"
+"""The variable by which gcloud, too, finds a private endpoint or a local server."""
 _CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 _LATE = "DEADLINE_EXCEEDED"
 """Found in answers 404 of the service, when it was itself that got no answer in time:
@@ -52,10 +54,7 @@ class Asked:
         """What to do when nobody answers."""
         if self.address.endswith(".googleapis.com"):
             return "Check the network and https://status.cloud.google.com"
-        return (
-            "Does a server listen there? The address is of "
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW; unset it to reach Google"
-        )
+        return f"Does a server listen there? The address is of {ENDPOINT}; unset it to reach Google"
 
     @property
     def subject(self) -> retry.Subject:
@@ -115,6 +114,11 @@ def explained(error: Exception, asked: Asked) -> HeadraceError:
 def _of_credentials(error: Exception, asked: Asked) -> HeadraceError:
     if retry.kind(error) is TransientError:
         return retry.translate(error, asked.subject)
+    if asked.address.startswith("http://"):
+        return ConfigError(
+            ENDPOINT, asked.address, "asks for credentials, which are sent over https:// only",
+            "Write https://, if that server has it",
+        )  # fmt: skip
     return ConfigError(
         _CREDENTIALS, os.environ.get(_CREDENTIALS),
         f"gives no credentials for {asked.address} ({plain(str(error))})",

@@ -100,17 +100,17 @@ class Launching:
         if self.dry_run:
             self._show(checked)
             return 0
-        dataflow = Dataflow(self.target)
-        run = JobRun(dataflow, self.launch.name_for(self.template))
-        try:
-            with interruptible():
-                dataflow.require_answer()
-                self._send(run, checked)
-        except Interrupted as stop:
-            print(f"stopped by {stop.name}: {run.standing}", file=sys.stderr)
-            return stop.status
-        except ParametersRefusedError as refused:
-            return _complain(refused, checked)
+        with Dataflow(self.target) as dataflow:
+            run = JobRun(dataflow, self.launch.name_for(self.template))
+            try:
+                with interruptible():
+                    dataflow.require_answer()
+                    self._send(run, checked)
+            except Interrupted as stop:
+                print(f"stopped by {stop.name}: {run.standing}", file=sys.stderr)
+                return stop.status
+            except ParametersRefusedError as refused:
+                return _complain(refused, checked)
         return 0
 
     def _send(self, run: JobRun, checked: Checked) -> None:

@@ -196,7 +196,7 @@ _METHODS: list[tuple[str, str, Callable[[Jobs, Request, dict[str, str]], Any]]] 
 
 
 class _Http(ThreadingHTTPServer):
-    daemon_threads = True
+    daemon_threads = False  # whoever closes the server, waits for them
 
     def __init__(self, address: tuple[str, int], handler: Any, owner: DataflowServer) -> None:
         super().__init__(address, handler)
@@ -205,7 +205,6 @@ class _Http(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Http
-    protocol_version = "HTTP/1.1"
 
     def _do(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -1,0 +1,54 @@
+"""Launches of templates at a local server of Dataflow's API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from connectors import retry
+from templates import dataflow, job_progress
+from templates.command import main
+from tests.commands import ROOT
+from tests.dataflow_server import DataflowServer
+from tests.examples import TEMPLATE_NAMES, in_the_cloud
+
+__all__ = ["PLACE", "error_line", "launch", "launch_argv", "served", "spec_of"]
+
+PLACE = ("--project=my-project", "--region=europe-west1")
+
+
+def spec_of(template: str) -> str:
+    """Return where the container spec of a template is kept."""
+    return f"gs://my-bucket/templates/{template}.json"
+
+
+def launch_argv(template: str, *more: str) -> list[str]:
+    """Return a launch of the template's example."""
+    files = [flag for path in in_the_cloud(template) for flag in ("--params", str(path))]
+    return ["launch", template, *files, f"--spec={spec_of(template)}", *PLACE, *more]
+
+
+def launch(template: str, *more: str) -> int:
+    """Launch the template's example; return the exit code."""
+    return main(launch_argv(template, *more))
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the one line on stderr."""
+    [line] = capsys.readouterr().err.splitlines()
+    return line
+
+
+@contextmanager
+def served(patch: pytest.MonkeyPatch) -> Iterator[DataflowServer]:
+    """Run the server, with all templates, where launches go; nobody waits for long."""
+    with DataflowServer().running() as server, patch.context() as patched:
+        for name in TEMPLATE_NAMES:
+            server.jobs.add_template(name, spec_of(name))
+        patched.chdir(ROOT)
+        patched.setenv(dataflow.ENDPOINT, f"{server.url}/")
+        patched.setattr(job_progress, "POLL_S", 0.01)
+        patched.setattr(dataflow, "_PATIENCE", retry.Backoff(0.01, 0.1, 0.5))
+        yield server
