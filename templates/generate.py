@@ -1,4 +1,4 @@
-"""Files that are made from the catalogue and checked in under ``templates/NAME``."""
+"""Files that are made from the catalogue and checked in, under ``templates/NAME`` and ``docs``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from templates import terraform
 from templates.catalogue import TEMPLATES, Template
+from templates.google.page import PAGE, written
 from templates.json_schema import json_schema
 from templates.metadata import container_spec, metadata
 from templates.readme import index, readme
@@ -42,6 +43,8 @@ def stale(folder: Path = FOLDER) -> Iterator[tuple[Path, str | None]]:
     for template in TEMPLATES:
         place = folder / template.name
         wanted |= {place / path: text for path, text in files(template).items()}
+    if (page := folder.parent / PAGE).is_file():  # a wheel has no docs
+        wanted[page] = written(page.read_text(encoding="utf-8"))
     for path, text in wanted.items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             yield path, text

@@ -10,7 +10,7 @@ from connectors.broker.declared.marked import Marked, read_marked
 from connectors.broker.errors import BadFile
 from pipelines.params import ConfigError, Spec
 
-__all__ = ["Given", "overlaid", "read", "typed_text"]
+__all__ = ["Given", "Marked", "overlaid", "read", "tree", "typed_text"]
 
 _FOR_EDITORS = "$schema"
 _NAMES = {bool: "a boolean", int: "a number", float: "a number", str: "a text"}
@@ -44,16 +44,7 @@ def read(path: Path) -> dict[str, Given]:
     Raises:
         ConfigError: it can't be read, is no YAML, or is no mapping; it names file and line.
     """
-    try:
-        top = read_marked(path)
-    except BadFile as error:
-        place, _, rule = str(error).partition(": ")
-        raise ConfigError(place, None, rule, "Correct the file at that line") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            "--params", str(path), f"can't be read ({reason})", "Give the path of a file"
-        ) from None
+    top = tree(path)
     if top.value is None:
         return {}
     if not isinstance(top.value, dict):
@@ -62,6 +53,28 @@ def read(path: Path) -> dict[str, Given]:
             "Write for example window: 1h",
         )  # fmt: skip
     return _named(path, top.value)
+
+
+def tree(path: Path, flag: str = "--params") -> Marked:
+    """Return all that a YAML or JSON file holds, with its lines.
+
+    Args:
+        path: of the file.
+        flag: that names it, for the text of errors.
+
+    Raises:
+        ConfigError: it can't be read, or is no YAML; it names file and line.
+    """
+    try:
+        return read_marked(path)
+    except BadFile as error:
+        place, _, rule = str(error).partition(": ")
+        raise ConfigError(place, None, rule, "Correct the file at that line") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            flag, str(path), f"can't be read ({reason})", "Give the path of a file"
+        ) from None
 
 
 def _named(path: Path, values: dict[str, Marked]) -> dict[str, Given]:

@@ -1,0 +1,227 @@
+"""A job of Google's becomes parameters of ours: what is taken, left out, open, and lost. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pipelines.params import ConfigError, Spec, rules
+from pipelines.rules import ExactlyOneOf
+from templates.catalogue import Template
+from templates.catalogue import find as find_ours
+from templates.google.declared import Equivalent, Need, Refused, Taken, Unneeded, Values
+from templates.google.equivalents import find, named_by
+from templates.google.job import Given, Job, texts
+from templates.google.options import OPTIONS
+
+__all__ = ["Imported", "Left", "Open", "Written", "imported"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A parameter of ours with its text.
+
+    Attributes:
+        spec: ours.
+        text: as a parameter file has it.
+        source: Google's names with their values, empty for what Google's template does always.
+        about: how it changed, or why it is there.
+    """
+
+    spec: Spec
+    text: str
+    source: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Open:
+    """A parameter of ours that someone must fill in; one that is optional may stay out."""
+
+    spec: Spec
+    example: str
+    why: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Left:
+    """A parameter of Google's that ours does without."""
+
+    place: str
+    name: str
+    why: str
+
+
+@dataclass
+class Imported:
+    """What became of a job.
+
+    Attributes:
+        equivalent: of its template.
+        template: ours.
+        written: in the order of our parameters.
+        open: the same.
+        left: what ours does without.
+        lost: what can't be carried over, each with its place.
+    """
+
+    equivalent: Equivalent
+    template: Template
+    written: list[Written] = field(default_factory=list)
+    open: list[Open] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    lost: list[ConfigError] = field(default_factory=list)
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of parameters without which the job does not start."""
+        return [each.spec.name for each in self.open if not each.optional]
+
+
+def imported(job: Job, name: str | None = None) -> Imported:
+    """Return what becomes of a job. Options of its workers go from parameters to environment.
+
+    Args:
+        job: as a file describes it.
+        name: of Google's template, above what the file says.
+
+    Raises:
+        ConfigError: it is not known which template, or there is nothing of ours in its place.
+    """
+    equivalent = _equivalent(job, name)
+    return _Import(job, equivalent).run()
+
+
+def _equivalent(job: Job, name: str | None) -> Equivalent:
+    if name is not None:
+        return find(named_by(name))
+    if job.template is None:
+        raise ConfigError(
+            str(job.path), None, "does not tell which template the parameters are of",
+            "Give --template, for example --template=PubSub_to_BigQuery_Flex",
+        )  # fmt: skip
+    return find(named_by(str(job.template.value)), f"{job.template.place}: template")
+
+
+class _Import:
+    def __init__(self, job: Job, equivalent: Equivalent) -> None:
+        self._job = job
+        self._found = Imported(equivalent, find_ours(equivalent.ours))
+        self._specs = {spec.name: spec for spec in self._found.template.parameters}
+        self._defaults = {each.name: each.default for each in equivalent.parameters()}
+        self._entries: dict[str, Written | Open] = {}
+        self._values = Values(
+            {name: str(each.value) for name, each in job.parameters.items()},
+            self._defaults,
+            project=None if job.project is None else str(job.project.value),
+            at_least_once=job.is_at_least_once,
+        )
+
+    def run(self) -> Imported:
+        self._move_options()
+        for rule in self._found.equivalent.rules:
+            if isinstance(rule, Taken):
+                self._take(rule)
+            else:
+                self._leave(rule)
+        for need in self._found.equivalent.needs:
+            self._need(need)
+        for spec in self._required():
+            if spec.name not in self._entries:
+                self._entries[spec.name] = Open(spec, spec.examples[0], spec.help.rstrip("."))
+        for name in self._specs:
+            entry = self._entries.get(name)
+            if isinstance(entry, Written):
+                self._found.written.append(entry)
+            elif entry is not None:
+                self._found.open.append(entry)
+        return self._found
+
+    def _move_options(self) -> None:
+        """Flex templates take options of the workers among the parameters too."""
+        for name, given in list(self._job.parameters.items()):
+            if name in self._defaults:
+                continue
+            if name in OPTIONS:
+                self._job.environment.setdefault(OPTIONS[name], given)
+            else:
+                self._found.lost.append(self._unknown(name, given))
+
+    def _unknown(self, name: str, given: Given) -> ConfigError:
+        close = difflib.get_close_matches(name, self._defaults, n=1)
+        fix = f"Did you mean {close[0]}?" if close else "Remove it, or give another --template"
+        google = self._found.equivalent.google
+        return ConfigError(
+            f"{given.place}: {name}", given.value, f"is no parameter of {google}", fix
+        )
+
+    def _take(self, rule: Taken) -> None:
+        names = [each.name for each in rule.google]
+        try:
+            made = rule.convert(self._values)
+        except ConfigError as error:
+            self._lose(error)
+            return
+        if set(made) - set(self._specs):  # user functions are being built
+            self._lose(ConfigError(names[0], None, "ours has none", "Wait for it"))
+            return
+        about = [rule.about, rule.caution]
+        given = set(names) & set(texts(self._job.parameters))
+        for name, text in made.items():
+            changed = len(given) > 1 or text not in [self._values[each] for each in names]
+            told = "; ".join(filter(None, about if changed else about[1:]))
+            self._entries[name] = Written(self._specs[name], text, self._source(names), told)
+            about = []
+        if not made:
+            self._note(names, "Google's default is also ours")
+
+    def _source(self, names: list[str]) -> str:
+        """Return what a file said, or else what Google's defaults say."""
+        given = [name for name in names if name in texts(self._job.parameters)]
+        note = "" if given else " (Google's default)"
+        told = (f"{name}={self._values[name]}" for name in given or names if self._values[name])
+        return ", ".join(told) + note
+
+    def _lose(self, error: ConfigError) -> None:
+        given = self._job.parameters.get(error.name)
+        place, text = (given.place, given.value) if given else (self._job.path, error.value)
+        part = "" if error.value == text else f"{error.value!r} "
+        rule = f"can't be carried over: {part}{error.rule}"
+        self._found.lost.append(ConfigError(f"{place}: {error.name}", text, rule, error.fix))
+
+    def _leave(self, rule: Unneeded | Refused) -> None:
+        for parameter in rule.google:
+            text = self._values[parameter.name]
+            fine = ("", parameter.default)
+            if isinstance(rule, Unneeded):
+                self._note([parameter.name], rule.why)
+            elif text in fine or text.upper() in map(str.upper, rule.harmless):
+                self._note([parameter.name], "nothing is lost")
+            else:
+                self._lose(ConfigError(parameter.name, text, rule.why, rule.instead))
+
+    def _note(self, names: list[str], why: str) -> None:
+        given = texts(self._job.parameters)
+        for name in names:
+            if name in given:
+                self._found.left.append(Left(self._job.parameters[name].place, name, why))
+
+    def _need(self, need: Need) -> None:
+        if need.name in self._entries or need.name not in self._specs:
+            return
+        written = (each for each in self._entries.values() if isinstance(each, Written))
+        text = need.text({each.spec.name: each.text for each in written})
+        why = need.why if isinstance(need.why, str) else need.why(self._values)
+        spec = self._specs[need.name]
+        if text is None:
+            self._entries[need.name] = Open(spec, need.example, why, need.optional)
+        else:
+            self._entries[need.name] = Written(spec, text, "", why)
+
+    def _required(self) -> Iterator[Spec]:
+        for rule in rules(self._found.template.params):
+            if isinstance(rule, ExactlyOneOf) and not set(rule.names) & set(self._entries):
+                yield self._specs[rule.names[0]]
+        yield from (spec for spec in self._specs.values() if spec.required)
