@@ -19,7 +19,8 @@ pytestmark = [
 
 TEXTS = {
     "where": 'attribute:kind = "a, b" AND x != "it\'s $HOME; #1: ünï"',
-    "subscription": "projects/my-project/subscriptions/s",
+    "subscription": "projects/my-project/subscriptions/flights",
+    "dead_letter": "projects/my-project/topics/dead",
     "output_topic": "projects/p/topics/{attribute:kind}",
     "max_messages": "12",
 }
