@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipelines.kind import Kind
 from transforms.errors import ConfigError
 
-__all__ = ["Change", "Remembered", "kept", "refused", "retyped", "told"]
+__all__ = ["COLUMNS", "Change", "Remembered", "kept", "refused", "retyped", "told"]
 
 _FIX = (
     "Give the old value. To change it, first end the job: start it with the old value, "
@@ -52,6 +52,10 @@ def retyped(old: str, new: str) -> bool:
     types = dict(line.split(": ", 1) for line in old.splitlines())
     columns = (line.split(": ", 1) for line in new.splitlines())
     return any(types.get(name, type_) != type_ for name, type_ in columns)
+
+
+COLUMNS = refused("windows that are open hold rows with the columns that were given then", retyped)
+"""Of a schema of rows."""
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,7 @@ def parse_flags(
 
 
 def remembered(params: Any, argv: Sequence[str]) -> Remembered:
-    """Return what a job's state depends on.
+    """Return what a job's state depends on: nothing, if it has no windows.
 
     Args:
         params: of the job.
@@ -250,6 +250,8 @@ def remembered(params: Any, argv: Sequence[str]) -> Remembered:
     """
     texts = vars(_parser(type(params)).parse_known_args(list(argv))[0])
     shaping = {spec.name: spec for spec in specs(type(params)) if spec.change}
+    if "window" not in shaping:
+        shaping = {}
     return Remembered(
         {name: spec.change for name, spec in shaping.items() if spec.change},
         {name: spec.kind for name, spec in shaping.items()},

@@ -11,7 +11,7 @@ from apache_beam.transforms.trigger import TriggerFn
 
 from connectors import pubsub
 from pipelines import checks, kinds
-from pipelines.changes import refused, retyped, told
+from pipelines.changes import COLUMNS, refused, told
 from pipelines.columns import columns_of
 from pipelines.params import Group, param
 from pipelines.user_function import UserFunctions
@@ -23,8 +23,6 @@ from transforms.project import Project
 from transforms.windows import Windowing, Windows
 
 __all__ = ["Deduplication", "EventTime", "OptionalPayload", "Payload", "Windowed"]
-
-_COLUMNS = refused("windows that are open hold rows with the columns that were given then", retyped)
 
 
 def _of_another_kind(old: str, new: str) -> bool:
@@ -40,7 +38,7 @@ class Payload(Group):
         "JSON file with the columns of the payload in BigQuery's schema form.",
         example="flights.json or gs://my-bucket/flights.json",
         group="Rows",
-        change=_COLUMNS,
+        change=COLUMNS,
     )
 
 
@@ -55,7 +53,7 @@ class OptionalPayload(Group):
         example="flights.json or gs://my-bucket/flights.json",
         required=False,
         group="Rows",
-        change=_COLUMNS,
+        change=COLUMNS,
     )
 
 

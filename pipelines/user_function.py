@@ -14,6 +14,7 @@ from connectors import dead_letter, storage
 from connectors.pubsub.write import Values
 from connectors.udf import Form, Plan, Sampled, Source, UserFunction, load
 from pipelines import checks, kinds
+from pipelines.changes import COLUMNS
 from pipelines.circle import refuse_circle
 from pipelines.columns import Columns
 from pipelines.kind import Kind
@@ -82,6 +83,7 @@ class UserFunctions(Group):
         example="examples/udf/clean.json or gs://my-bucket/clean.json",
         required=False,
         group="User function",
+        change=COLUMNS,
     )
     udf_timeout: float = param(
         kinds.DURATION,
