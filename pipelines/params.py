@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from pipelines.changes import Change, Remembered, kept
+from pipelines.changes import COLUMNS, Change, Remembered, kept
 from pipelines.figures import WRITING, Figures
 from pipelines.kind import Kind
 from pipelines.rules import ExactlyOneOf, Rule
@@ -242,7 +242,7 @@ def parse_flags(
 
 
 def remembered(params: Any, argv: Sequence[str]) -> Remembered:
-    """Return what a job's state depends on: nothing, if it has no windows.
+    """Return what a job's state depends on: on no columns, if it has no windows.
 
     Args:
         params: of the job.
@@ -251,7 +251,7 @@ def remembered(params: Any, argv: Sequence[str]) -> Remembered:
     texts = vars(_parser(type(params)).parse_known_args(list(argv))[0])
     shaping = {spec.name: spec for spec in specs(type(params)) if spec.change}
     if "window" not in shaping:
-        shaping = {}
+        shaping = {name: spec for name, spec in shaping.items() if spec.change is not COLUMNS}
     return Remembered(
         {name: spec.change for name, spec in shaping.items() if spec.change},
         {name: spec.kind for name, spec in shaping.items()},
