@@ -175,14 +175,14 @@ FIELDS = (
         lambda _flag, _text: True, switch=True,
     ),
     _field(
-        "additional_experiments", "an experiment of Dataflow; may be repeated",
+        "additional_experiments", "an experiment of Dataflow, may be repeated",
         r"[^\s,]+", "must be one name, or name=value", "enable_preflight_validation=false",
         many=True,
     ),
     _field(
-        "additional_pipeline_options", "an option for Beam, NAME=VALUE; may be repeated",
+        "additional_pipeline_options", "an option for Beam, NAME=VALUE, may be repeated",
         r"[A-Za-z_]\w*(=.*)?", "must be NAME=VALUE, without -- before it",
-        "save_main_session=false", many=True,
+        "number_of_worker_harness_threads=4", many=True,
     ),
 )  # fmt: skip
 """In the order of the help."""
@@ -204,7 +204,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             more = {"choices": field.choices} if field.choices else {"metavar": "VALUE"}
         if field.many:
             more["action"] = "append"
-        note = f" ({field.example})" if field.example else ""
+        note = f", such as {field.example}" if field.example else ""
         group.add_argument(f"--{field.name}", help=f"{field.help}{note}", **more)
     group.add_argument(
         "--label", action="append", metavar="KEY=VALUE", help="of the job; may be repeated"
