@@ -84,12 +84,15 @@ class Build:
                 "--image", self.image, f"must have {NAME} in it, for an image for each template",
                 f"Write for example europe-west1-docker.pkg.dev/my-project/headrace/{NAME}:0.1.0",
             )  # fmt: skip
-        if self.spec:
-            require_spec_place(self.spec, self.templates)
-        return [
+        builds = [
             ImageBuild(template, image_of(self.image, template), origin, self.bases)
             for template in self.templates
         ]
+        if self.spec:
+            require_spec_place(self.spec, self.templates)
+            for build in builds:  # what a spec is made of should not fail after the image
+                spec_text(build.template, build.image)
+        return builds
 
     def _built(
         self, engine: str, builds: list[ImageBuild], context: Context
