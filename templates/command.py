@@ -19,9 +19,10 @@ from pipelines.params import ConfigError, help_text
 from templates import generate
 from templates.build_flags import build, spec
 from templates.catalogue import TEMPLATES, find
-from templates.checking import Checked, check
+from templates.checking import HERE, Checked, Place, check
 from templates.difference import difference
 from templates.flags import parser
+from templates.google.command import import_google
 from templates.launching import launching
 from templates.metadata import metadata
 from templates.references import SecretManager
@@ -95,7 +96,9 @@ def _without_secrets(checked: Checked) -> dict[str, str]:
 
 def _render(options: argparse.Namespace) -> int:
     template = find(options.name)
-    checked = check(template, options.params)
+    # What is for Dataflow may name no place on this machine, and needs no credentials here.
+    place = HERE if options.form == "argv" else Place(in_cloud=True, read_objects=False)
+    checked = check(template, options.params, place=place)
     if checked.problems:
         return _complain(*checked.problems)
     launch = Launch(options.spec, options.job_name, options.region)
@@ -152,6 +155,7 @@ _COMMANDS = {
     "build": build,
     "spec": spec,
     "launch": _launch,
+    "import-google": import_google,
     "generate": _generate,
     "simulate": simulate,
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from templates import simulation
 from templates.build_flags import add_build_flags, add_spec_flags
+from templates.google import command as google
 from templates.launch_flags import add_launch_flags
 from templates.render import FORMS
 
@@ -34,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_build(commands)
     _add_launch(commands)
+    _add_import(commands)
     _add_generate(commands)
     simulation.add_flags(
         _with_params(commands, "simulate", "rehearse a launch on Dataflow, and judge its job graph")
@@ -101,6 +103,13 @@ def _add_launch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     launch = _named(commands, "launch", "launch a template that was built, as a job on Dataflow")
     add_launch_flags(launch)
     launch.epilog = _PARAMETERS
+
+
+def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = "a job of Google's own template, as a file of parameters for ours"
+    google.add_flags(
+        commands.add_parser("import-google", help=about, description=about, allow_abbrev=False)
+    )
 
 
 def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

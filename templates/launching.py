@@ -22,6 +22,7 @@ from templates.job_run import JobRun
 from templates.references import SecretManager
 from templates.render import Launch, rest_body
 from templates.transform_names import transform_names
+from transforms.errors import TransientError
 
 __all__ = ["Launching", "launching"]
 
@@ -111,6 +112,8 @@ class Launching:
                 return stop.status
             except ParametersRefusedError as refused:
                 return _complain(refused, checked)
+            except TransientError as error:
+                raise TransientError(f"{error}. How things stand: {run.standing}") from error
         return 0
 
     def _send(self, run: JobRun, checked: Checked) -> None:

@@ -211,23 +211,42 @@ def test_a_batch_job_is_watched_until_it_is_done(server: DataflowServer) -> None
     assert launch("archive_replay", "--job_name=three", "--wait=done") == 1
 
 
-def test_ctrl_c_leaves_the_job_running(server: DataflowServer) -> None:
-    """It says so, with the page of the job; the exit code is that of the signal."""
-    server.jobs.next_script = [Step("QUEUED")]
-    argv = [sys.executable, "-m", "templates", *launch_argv(NAME)]
+def stopped(server: DataflowServer, *more: str) -> tuple[int, str, str]:
+    """Launch as a process, stop it when it has looked for messages; return what it said."""
+    argv = [sys.executable, "-m", "templates", *launch_argv(NAME, *more)]
     with subprocess.Popen(
         argv, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True,
     ) as process:  # fmt: skip
-        wait_until(lambda: bool(server.sent("GET .*messages")), 60)
+        wait_until(lambda: bool(server.sent(r"GET .*/jobs/[^/]+$")), 60)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_ctrl_c_leaves_the_job_running(server: DataflowServer) -> None:
+    """It says so, with the page of the job; the exit code is that of the signal."""
+    server.jobs.next_script = [Step("QUEUED")]
+    code, out, err = stopped(server)
     [job] = server.jobs.kept
-    assert process.returncode == 130, err
+    assert code == 130, err
     assert f"launched: {JOB} {job.id}" in out
     assert err.startswith(f"stopped by SIGINT: {JOB} goes on as {job.id}: https://console")
     assert job.requested == []
     assert job.state == "QUEUED"
+
+
+def test_ctrl_c_while_a_job_is_drained(server: DataflowServer) -> None:
+    """It is drained all the same, and nothing was launched."""
+    job = server.jobs.add(JOB)
+    server.faults.append(Fault("GET .*/jobs/[^/]+$", Refusal(503, "UNAVAILABLE", ""), times=99))
+    code, _, err = stopped(server, "--drain")
+    assert code == 130, err
+    assert err.startswith(
+        f"stopped by SIGINT: {JOB} has been told to drain, and does; nothing was launched: https:"
+    )
+    assert job.requested == ["DRAINED"]
+    assert server.sent("launch") == []
 
 
 def test_the_place_of_a_template_that_is_none(

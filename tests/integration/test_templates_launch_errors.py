@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from templates import dataflow
+from templates.references import SecretManager
 from tests.dataflow_jobs import Refusal
 from tests.dataflow_server import DataflowServer, Fault
 from tests.examples import bucket
@@ -120,7 +121,21 @@ def test_what_may_pass_is_tried_for_a_while(
     line = error_line(capsys)
     assert line.startswith(f"error: Dataflow at {server.url}: ")
     assert expected in line
+    assert line.endswith(
+        "How things stand: whether pubsub-to-storage was launched is not known; see: gcloud "
+        "dataflow jobs list --project=my-project --region=europe-west1"
+    )
     assert len(server.sent("launch")) > 1
+
+
+def test_a_job_that_is_lost_sight_of(
+    server: DataflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It goes on, and that is said."""
+    server.faults.append(Fault("GET .*/jobs/", None, times=1_000))
+    assert launch(NAME) == 1
+    [job] = server.jobs.kept
+    assert f"How things stand: {job.name} goes on as {job.id}: https://" in error_line(capsys)
 
 
 def test_nobody_listens(
@@ -174,6 +189,26 @@ def test_parameters_that_the_template_refuses_are_told_with_their_lines(
             "Unrecognized", "Missing required"
         ),
     ]
+
+
+def test_a_secret_that_may_be_sent_is_read_and_not_printed(
+    server: DataflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """It stands in the request, judged as any other value."""
+    texts = {"projects/p/secrets/s/versions/latest": "projects/p/topics/hidden"}
+    monkeypatch.setattr(SecretManager, "read", lambda _, name: texts[name])
+    over = tmp_path / "over.yaml"
+    over.write_text("dead_letter: ${secret:projects/p/secrets/s}\n")
+    assert launch(NAME, "--params", str(over), "--reveal_secrets") == 0
+    [sent] = server.sent("launch")
+    assert sent.body["launchParameter"]["parameters"]["dead_letter"] == "projects/p/topics/hidden"
+    assert "hidden" not in str(capsys.readouterr())
+    texts["projects/p/secrets/s/versions/latest"] = "hidden/folder"
+    assert launch(NAME, "--params", str(over), "--reveal_secrets", "--job_name=two") == 2
+    line = error_line(capsys)
+    assert f"{over}:1: dead_letter=" in line
+    assert "hidden" not in line
 
 
 def test_an_object_that_may_not_be_read_is_left_to_the_job(

@@ -12,6 +12,7 @@ from templates.running import sample_beside
 from tests.commands import ROOT
 
 FLIGHTS = "examples/flights.yaml"
+CLOUD = ["--params", FLIGHTS, "--params", "examples/flights.dataflow.yaml"]
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +91,8 @@ def test_a_wrong_command_line_is_a_mistake(
     [
         (["describe", "nothing"], "there is no template of that name"),
         (["validate", "pubsub_to_lake", "--params", "none.yaml"], "can't be read"),
-        (["render", "pubsub_to_lake", "--params", FLIGHTS, "--as", "rest"], "--spec"),
+        (["render", "pubsub_to_lake", *CLOUD, "--as", "rest"], "--spec"),
+        (["render", "pubsub_to_lake", *CLOUD[:2], "--as", "rest"], "names a place on this machine"),
         (
             ["run", "pubsub_to_lake", "--params", FLIGHTS, "--messages", FLIGHTS],
             "are for the embedded broker",
