@@ -164,9 +164,6 @@ class _Import:
         except ConfigError as error:
             self._lose(error)
             return
-        if set(made) - set(self._specs):  # user functions are being built
-            self._lose(ConfigError(names[0], None, "ours has none", "Wait for it"))
-            return
         about = [rule.about, rule.caution]
         given = set(names) & set(texts(self._job.parameters))
         for name, text in made.items():
@@ -209,7 +206,7 @@ class _Import:
                 self._found.left.append(Left(self._job.parameters[name].place, name, why))
 
     def _need(self, need: Need) -> None:
-        if need.name in self._entries or need.name not in self._specs:
+        if need.name in self._entries:
             return
         written = (each for each in self._entries.values() if isinstance(each, Written))
         text = need.text({each.spec.name: each.text for each in written})

@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     | (?P<single>    '(?P<raw>[^']*)' )
     | (?P<double>    "(?P<inner>(?:[^"\\]|\\.)*)" )
     | (?P<variable>  \$(?:\{(?P<braced>\w+)\}|(?P<bare>[A-Za-z_]\w*)) )
-    | (?P<run>       \$[({]|` )
+    | (?P<run>       \$[({$@*\#?!0-9-]|` )
     | (?P<comment>   (?<![^\s;&|])\#[^\n]* )
     | (?P<end>       [\n;&|]+ )
     | (?P<blank>     [^\S\n]+ )
@@ -31,8 +31,10 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _INNER = re.compile(
-    r"\\\n|\\([$`\"\\])|\$(?:\{(\w+)\}|([A-Za-z_]\w*))|(\$[({]|`)|([^\\$`]+|.)", re.DOTALL
+    r"\\\n|\\([$`\"\\])|\$(?:\{(\w+)\}|([A-Za-z_]\w*))|(\$[({$@*#?!0-9-]|`)|([^\\$`]+|.)", re.DOTALL
 )
+_REFERENCE = re.compile("\0([A-Za-z_][A-Za-z0-9_]*)\0")
+"""A variable of the environment, until the rest of its word is escaped: no word has a zero."""
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
@@ -91,7 +93,7 @@ class _Reader:
 
     def _text(self, match: re.Match[str], line: int) -> str:
         if match["single"] is not None:
-            return escaped(match["raw"])
+            return match["raw"]
         if match["double"] is not None:
             return self._within(match["inner"], line)
         if match["variable"] is not None:
@@ -105,12 +107,12 @@ class _Reader:
                 raise self._refused(line)
             if braced or bare:
                 return self._variable(braced or bare)
-            return escaped(letter or plain or "")
+            return letter or plain or ""
 
         return _INNER.sub(part, inner)
 
     def _variable(self, name: str) -> str:
-        return self._variables.get(name, f"${{env:{name}}}")
+        return self._variables.get(name, f"\0{name}\0")
 
     def _refused(self, line: int) -> ConfigError:
         return ConfigError(
@@ -136,4 +138,8 @@ class _Reader:
         if words and all(assigned):
             self._variables |= {each[1]: each[2] for each in assigned if each}
         elif words:
-            self._commands.append(words)
+            self._commands.append([Word(_finished(word.text), word.line) for word in words])
+
+
+def _finished(text: str) -> str:
+    return _REFERENCE.sub(r"${env:\1}", escaped(text))

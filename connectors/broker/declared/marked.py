@@ -13,6 +13,7 @@ from connectors.broker.errors import BadFile
 __all__ = ["Marked", "read_marked"]
 
 _DEPTH_MAX = 50
+_HALF = re.compile("[\ud800-\udfff]")
 _MAPPING, _SEQUENCE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
 
 
@@ -70,12 +71,22 @@ def read_marked(path: Path) -> Marked:
             loader.dispose()
 
 
+def _whole(path: Path, line: int, value: Any) -> Any:
+    """JSON writes a character beyond the first 65,536 as two halves, which YAML leaves so."""
+    if not isinstance(value, str) or not _HALF.search(value):
+        return value
+    try:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise BadFile(path, line, "has the half of a character") from None
+
+
 def _marked(path: Path, loader: _Loader, node: Any, depth: int) -> Marked:
     line = node.start_mark.line + 1
     if depth > _DEPTH_MAX:
         raise BadFile(path, line, "nested too deeply")
     if isinstance(node, yaml.ScalarNode):
-        return Marked(loader.construct_object(node), line)
+        return Marked(_whole(path, line, loader.construct_object(node)), line)
     if node.tag not in (_MAPPING, _SEQUENCE):
         raise BadFile(path, line, f"the tag {node.tag} has no meaning here")
     if isinstance(node, yaml.SequenceNode):

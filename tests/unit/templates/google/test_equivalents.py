@@ -11,8 +11,6 @@ from templates.google.declared import Equivalent, Refused, Taken, Unneeded
 from templates.google.equivalents import ABSENT, EQUIVALENTS, find, named_by
 from tests.google_templates import DEFAULTS, PUBLISHED
 
-SOON = {"udf", "udf_reload"}  # user functions are being built
-
 each_one = pytest.mark.parametrize("equivalent", EQUIVALENTS, ids=lambda each: each.google)
 
 
@@ -38,7 +36,7 @@ def test_ours_exist_and_are_given_once(equivalent: Equivalent) -> None:
     specs = {spec.name: spec for spec in find_ours(equivalent.ours).parameters}
     taken = [rule for rule in equivalent.rules if isinstance(rule, Taken)]
     ours = Counter(name for rule in taken for name in rule.ours)
-    for name in {*ours, *(need.name for need in equivalent.needs)} - SOON:
+    for name in {*ours, *(need.name for need in equivalent.needs)}:
         assert name in specs, f"{name} is no parameter of {equivalent.ours}"
     assert set(ours.values()) == {1}, ours
 

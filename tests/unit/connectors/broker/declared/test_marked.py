@@ -35,6 +35,13 @@ def test_scalars_are_those_of_json(tmp_path: Path, text: str, value: object) -> 
     assert (found, type(found)) == (value, type(value))
 
 
+def test_halves_of_characters_become_one(tmp_path: Path) -> None:
+    """As JSON writes what UTF-16 has in two; a half alone is no text."""
+    assert marked(tmp_path, '{"a": "x\\ud83d\\ude00"}').plain() == {"a": "x\U0001f600"}
+    with pytest.raises(BadFile, match=r":2: has the half of a character"):
+        marked(tmp_path, '{"b": 1,\n "a": "\\ud83d"}')
+
+
 def test_json_is_read(tmp_path: Path) -> None:
     """It is YAML as well."""
     assert marked(tmp_path, '{"a": [{"b": "\\u00e9"}], "c": {}}').plain() == {
