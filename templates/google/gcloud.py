@@ -12,7 +12,7 @@ from templates.google.job import Given, Job
 from templates.google.options import EXPERIMENTS
 from templates.google.shell_words import Word, commands
 
-__all__ = ["from_flags", "from_script", "is_script", "pairs"]
+__all__ = ["ENVIRONMENT", "from_flags", "from_script", "is_script", "pairs"]
 
 _RUNS = (("flex-template", "run"), ("jobs", "run"))
 _JOB = {
@@ -21,7 +21,7 @@ _JOB = {
     "project": "project",
     "region": "region",
 }
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "additional-experiments": "additionalExperiments",
     "additional-pipeline-options": "additionalPipelineOptions",
     "additional-user-labels": "additionalUserLabels",
@@ -115,8 +115,8 @@ def take(job: Job, name: str, value: Any, line: int) -> None:
             job.parameters[key] = Given(text, job.path, line)
     elif name in _JOB:
         setattr(job, _JOB[name], Given(value, job.path, line))
-    elif name in _ENVIRONMENT:
-        set_environment(job, _ENVIRONMENT[name], _setting(name, value, job.path, line), line)
+    elif name in ENVIRONMENT:
+        set_environment(job, ENVIRONMENT[name], _setting(name, value, job.path, line), line)
 
 
 def _setting(name: str, value: Any, path: Path, line: int) -> Any:
