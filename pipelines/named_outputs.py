@@ -85,11 +85,17 @@ def write_outputs(
         ConfigError: a topic does not exist, or a folder can't be written.
     """
     for output in declared:
-        messages = made[output.name]
+        yield from _write(output, made[output.name])
+
+
+def _write(output: NamedOutput, messages: beam.PCollection[Batch]) -> list[beam.PCollection[Batch]]:
+    try:
         if isinstance(output.target, dead_letter.Topic):
             publish = pubsub.Write(output.target.name, step=output.step, published=ROWS_ROUTED)
-            yield (messages | output.step >> publish).dead
-        else:
-            messages | output.step >> storage.Archive(
-                output.target.path, every_s=EVERY_S, rows_written=ROWS_ROUTED
-            )
+            return [(messages | output.step >> publish).dead]
+        archive = storage.Archive(output.target.path, every_s=EVERY_S, rows_written=ROWS_ROUTED)
+        messages | output.step >> archive
+    except ConfigError as error:
+        given = f"{output.name}={output.target}"
+        raise ConfigError("--udf_outputs", given, error.rule, error.fix) from error
+    return []

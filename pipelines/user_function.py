@@ -215,7 +215,8 @@ class UserFunctions(Group):
         for flag, schema in (("--schema", self._parsed), ("--udf_schema", self.udf_schema)):
             if schema is not None and PART in schema.names:
                 raise ConfigError(
-                    flag, PART, "is reserved beside --udf: it numbers the rows of a message",
+                    flag, None,
+                    f"has a column {PART}, which beside --udf numbers the rows of a message",
                     "Rename the column",
                 )  # fmt: skip
 

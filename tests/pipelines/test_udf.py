@@ -237,5 +237,5 @@ def test_every_message_is_accounted_for(
     assert {(row["step"], row["error_kind"]) for row in failed} == {("UserFunction", "udf_error")}
     assert [row["data"] for row in failed] == sorted(EVENTS[n].data for n in range(0, COUNT, 5))
     assert "is refused (" in failed[0]["error"]
-    (odd,) = storage.read_archive(place.path("odd"))
-    assert sorted(int(dict(row["attributes"])["n"]) for row in odd.to_pylist()) == [3, 8, 13, 18]
+    odd = [row for batch in storage.read_archive(place.path("odd")) for row in batch.to_pylist()]
+    assert sorted(int(dict(row["attributes"])["n"]) for row in odd) == [3, 8, 13, 18]
