@@ -122,6 +122,8 @@ def _names(graph: JobGraph, _: Expected) -> str:
             f"several steps have the name {twice[0]!r}",
             'Name each: pcoll | "Name" >> transform. Without, --update can\'t match them',
         )
+    if not graph.is_streaming:
+        return "unique"  # Dataflow updates no job that ends
     unstable = [step.name for step in graph.steps if _UNSTABLE.search(step.name)]
     if unstable:
         raise WrongError(

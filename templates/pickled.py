@@ -19,8 +19,8 @@ from typing import Any
 __all__ = ["Pickled", "inspect_pickle", "pickles"]
 
 # Beam's picklers compress, and write the result in base64: by bzip2 at level 9, or by zlib.
-_BZIP2 = re.compile(rb"QlpoOT[A-Za-z0-9+/]+={0,2}")
-_ZLIB = re.compile(rb"eN[o-r][A-Za-z0-9+/]{8,}={0,2}")
+_PACKED = re.compile(rb"(QlpoOT|eN[o-r])[A-Za-z0-9+/]{8,}={0,2}")
+_BZIP2 = b"Ql"
 _PROTOCOL = re.compile(rb"\x80[\x02-\x05]")
 
 
@@ -45,15 +45,17 @@ class Pickled:
 
 def pickles(content: bytes) -> Iterator[bytes]:
     """Yield the pickles that Beam has written somewhere into bytes, decompressed."""
-    for pattern, decompressor in ((_BZIP2, bz2.BZ2Decompressor), (_ZLIB, zlib.decompressobj)):
-        for match in pattern.finditer(content):
-            # Bytes behind it may look like base64 as well; a decompressor knows its end.
-            encoded = match[0].rstrip(b"=")
-            packed = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=False)
-            try:
-                yield decompressor().decompress(packed)
-            except (OSError, zlib.error, EOFError):
-                continue
+    for match in _PACKED.finditer(content):
+        # Bytes behind it may look like base64 as well; a decompressor knows its end.
+        encoded = match[0].rstrip(b"=")
+        encoded = encoded[:-1] if len(encoded) % 4 == 1 else encoded
+        packed = base64.b64decode(encoded + b"=" * (-len(encoded) % 4))
+        is_bzip2 = match[0].startswith(_BZIP2)
+        decompressor: Any = bz2.BZ2Decompressor() if is_bzip2 else zlib.decompressobj()
+        try:
+            yield decompressor.decompress(packed)
+        except (OSError, zlib.error):  # only began like one
+            continue
 
 
 def inspect_pickle(content: bytes) -> Pickled:
