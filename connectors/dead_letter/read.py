@@ -22,13 +22,25 @@ from connectors.table_name import TableName
 from transforms.batch import Batch
 from transforms.errors import ConfigError, PermanentError
 from transforms.failure import FAILURE_SCHEMA, failed_at
+from transforms.message import MESSAGE_SCHEMA
 from transforms.metrics import DEAD_LETTERS, MESSAGES_READ
 
-__all__ = ["Kept", "Open", "Read", "ReadFile", "Source", "Subscription", "files", "source"]
+__all__ = [
+    "Kept",
+    "Open",
+    "Read",
+    "ReadFile",
+    "Source",
+    "Subscription",
+    "checked_files",
+    "files",
+    "source",
+]
 
 ROWS_MAX = 4_096
 """Failures of one batch, from files."""
 _SUFFIX = ".parquet"
+_ARCHIVE = "; an archive is replayed by pipelines.archive_replay"
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ class Read(beam.PTransform):
         """Read as the source asks."""
         match self._source:
             case Folder(path):
-                found = begin | "Files" >> beam.Create(files(path), reshuffle=False)
+                found = begin | "Files" >> beam.Create(checked_files(path), reshuffle=False)
                 read = found | "Read" >> beam.ParDo(ReadFile()).with_output_types(Batch)
                 return Kept(read, _nothing(begin))
             case Subscription(name):
@@ -132,6 +144,39 @@ def files(path: str) -> list[str]:
     return sorted(found)
 
 
+def checked_files(path: str) -> list[str]:
+    """Return the files of a folder of dead letters, having looked into the first one.
+
+    Raises:
+        ConfigError: there is none, or it holds something else, such as the rows of a lake.
+        PermanentError: the first one is damaged.
+    """
+    found = files(path)
+    with contextlib.closing(store_of(found[0]).input(found[0])) as file, _explained(found[0]):
+        names = pq.read_schema(file).names
+    missing = [name for name in FAILURE_SCHEMA.names if name not in names]
+    if missing:
+        name = posixpath.relpath(found[0], path)
+        raise ConfigError(
+            "dead letters", path, f"holds no dead letters: {name} lacks {', '.join(missing)}",
+            "Give the folder that a pipeline's --dead_letter names"
+            + ("" if set(MESSAGE_SCHEMA.names) - set(names) else _ARCHIVE),
+        )  # fmt: skip
+    return found
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    """Name the file that can't be read."""
+    try:
+        yield
+    except (pa.ArrowInvalid, EOFError) as error:
+        raise PermanentError(
+            f"{path}: is damaged, or no Parquet file ({error}). Restore it, or move it out of the "
+            "folder"
+        ) from error
+
+
 class ReadFile(beam.DoFn):
     """Paths of Parquet files to the failures that they hold."""
 
@@ -141,17 +186,11 @@ class ReadFile(beam.DoFn):
         Raises:
             PermanentError: it is damaged, or holds something else.
         """
-        with contextlib.closing(store_of(path).input(path)) as file:
-            try:
-                for rows in pq.ParquetFile(file).iter_batches(ROWS_MAX):
-                    batch = _failures(rows, path)
-                    MESSAGES_READ.inc(len(batch))
-                    yield TimestampedValue(batch, failed_at(batch))
-            except (pa.ArrowInvalid, EOFError) as error:
-                raise PermanentError(
-                    f"{path}: is damaged, or no Parquet file ({error}). Restore it, or move it out "
-                    "of the folder"
-                ) from error
+        with contextlib.closing(store_of(path).input(path)) as file, _explained(path):
+            for rows in pq.ParquetFile(file).iter_batches(ROWS_MAX):
+                batch = _failures(rows, path)
+                MESSAGES_READ.inc(len(batch))
+                yield TimestampedValue(batch, failed_at(batch))
 
 
 def _failures(rows: pa.RecordBatch, path: str) -> Batch:

@@ -18,6 +18,7 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from connectors.files.parquet import FileOptions
 from connectors.files.write import Written
 from connectors.files.writer import FilesWriter
+from connectors.lake.existing import refuse_others
 from connectors.ledger import Ledger
 from connectors.objects import store_of
 from connectors.records import LakeFile
@@ -77,7 +78,8 @@ class Compact(beam.PTransform):
 
     Raises:
         ConfigError: there is no run, for the runner is none that works in this process; or the
-            folder is a table of Delta Lake or Iceberg, which have means of their own.
+            folder is a table of Delta Lake or Iceberg, which have means of their own, or holds
+            files and none of Parquet.
     """
 
     path: str
@@ -99,8 +101,8 @@ class Compact(beam.PTransform):
                 "runner", None, "compaction commits as a whole, which only a bounded run can",
                 "Leave --runner out, or use --runner=DataflowRunner",
             )  # fmt: skip
+        _require_lake(self.path)
         folder = run.add_lake(self.path)
-        _refuse_table(self.path)
         plans = beam.ParDo(_Plan(self)).with_output_types(Group)
         merge = beam.ParDo(_Merge(self, folder)).with_output_types(Merged)
         listing = beam.ParDo(_List(self.path, folder)).with_output_types(LakeFile)
@@ -117,8 +119,9 @@ class Compact(beam.PTransform):
         return Written(everything | "List" >> listing)
 
 
-def _refuse_table(path: str) -> None:
+def _require_lake(path: str) -> None:
     refuse_table(path, "whose log names each file: they are its own to rewrite", _REWRITE)
+    refuse_others(path)
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -270,7 +273,7 @@ class Whole(beam.DoFn):
     def process(self, impulse: bytes) -> Iterator[LakeFile]:
         """Plan, merge and commit."""
         path = self._compact.path
-        _refuse_table(path)
+        _require_lake(path)
         with Run() as run:
             folder = run.add_lake(path)
             merge = _Merge(self._compact, folder)

@@ -1,4 +1,4 @@
-"""How a lake that is there is parted: two ways in one folder can't be read as one table."""
+"""What a folder that is there holds: a lake, parted in one way, can be read as one table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connectors.lake.partition import Partition
 from connectors.objects import store_of
 from transforms.errors import ConfigError
 
-__all__ = ["require_same_levels"]
+__all__ = ["refuse_others", "require_same_levels"]
 
 _FILE = ".parquet"
 
@@ -41,3 +41,23 @@ def require_same_levels(root: str, levels: Sequence[Partition]) -> None:
         if not parts:
             return
         folder = posixpath.join(folder, parts[0])
+
+
+def refuse_others(path: str) -> None:
+    """Refuse a folder with files of other formats alone; an empty one may be a lake to be.
+
+    Raises:
+        ConfigError: naming one of them.
+    """
+    other = ""
+    for file in store_of(path).walk(path.rstrip("/")):
+        if any(part[0] in "._" for part in file.name.split("/")):
+            continue
+        if file.name.endswith(".parquet"):
+            return
+        other = other or file.name
+    if other:
+        raise ConfigError(
+            "path", path, f"holds no Parquet file, but such as {other}",
+            "Give the folder of a lake of Parquet files",
+        )  # fmt: skip

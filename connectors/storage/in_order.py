@@ -10,7 +10,7 @@ from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTr
 from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 
-from connectors.storage.read import archive_files, read_archive_file
+from connectors.storage.read import checked_files, read_archive_file
 from connectors.storage.spans import Span, extent, merged, spans
 from transforms.batch import Batch
 from transforms.message import earliest_publish_time
@@ -39,7 +39,7 @@ class ReadInOrder(beam.PTransform):
         until: only what was published before this time.
 
     Raises:
-        ConfigError: there is no file in the folder.
+        ConfigError: there is no file of an archive in the folder.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ReadInOrder(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Batch]:
         """List the files now; then cut time, and read span by span."""
-        files = tuple(file.path for file in archive_files(self._path))
+        files = tuple(file.path for file in checked_files(self._path))
         found = Spans(_micros(self._since), _micros(self._until))
         return (
             begin

@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import itertools
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,21 @@ from transforms.batch import Batch
 from transforms.errors import ConfigError, PermanentError
 from transforms.message import MESSAGE_SCHEMA, earliest_publish_time
 
-__all__ = ["ArchiveFile", "ReadArchive", "archive_files", "read_archive", "read_archive_file"]
+__all__ = [
+    "ArchiveFile",
+    "NotArchiveError",
+    "ReadArchive",
+    "archive_files",
+    "checked_files",
+    "read_archive",
+    "read_archive_file",
+]
 
 ROWS_MAX = 4_096
 """Messages of one batch."""
+_FIX = "Give the folder of an archive, which pipelines.pubsub_to_storage writes without --schema"
+_OF_DEAD_LETTERS = "error_kind"
+"""A column that dead letters have beside those of messages."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +66,26 @@ def archive_files(path: str) -> list[ArchiveFile]:
     if not files:
         raise ConfigError(
             "path", path, f"holds no file of an archive ({', '.join(_READERS)})",
-            "Give the folder that storage.Archive wrote to, or one below it",
+            "Give the folder that an archive was written to, or one below it",
         )  # fmt: skip
     return sorted(files, key=lambda file: file.path)
+
+
+def checked_files(path: str) -> list[ArchiveFile]:
+    """Return the files of an archive, having looked into the first one: a lake is no archive.
+
+    Raises:
+        ConfigError: there is none, or it holds something else than messages as they were.
+        PermanentError: the first one is damaged.
+    """
+    files = archive_files(path)
+    try:
+        with contextlib.closing(read_archive_file(files[0].path)) as batches:
+            next(batches, None)
+    except NotArchiveError as error:
+        name = posixpath.relpath(files[0].path, path.rstrip("/"))
+        raise ConfigError("path", path, f"is no archive: {name} {error.rule}", error.fix) from error
+    return files
 
 
 def read_archive(path: str) -> Iterator[Batch]:
@@ -71,7 +99,7 @@ def read_archive(path: str) -> Iterator[Batch]:
         yield from read_archive_file(file.path)
 
 
-def read_archive_file(path: str) -> Iterator[Batch]:
+def read_archive_file(path: str) -> Generator[Batch]:
     """Yield the messages of one file, in their order; as ``read_archive``."""
     reader = _reader(path)
     if reader is None:
@@ -93,7 +121,7 @@ class ReadArchive(beam.PTransform):
         path: the folder, or one below it; ``gs://BUCKET/FOLDER`` too.
 
     Raises:
-        ConfigError: there is no file in the folder.
+        ConfigError: there is no file of an archive in the folder.
     """
 
     def __init__(self, path: str) -> None:
@@ -104,7 +132,7 @@ class ReadArchive(beam.PTransform):
         """List the files now, spread them over the workers, and read them there."""
         return (
             begin
-            | "Files" >> beam.Create([file.path for file in archive_files(self._path)])
+            | "Files" >> beam.Create([file.path for file in checked_files(self._path)])
             | "Read" >> beam.ParDo(_ReadFile()).with_output_types(Batch)
         )
 
@@ -115,13 +143,28 @@ class _ReadFile(beam.DoFn):
             yield TimestampedValue(batch, earliest_publish_time(batch))
 
 
+class NotArchiveError(PermanentError):
+    """A file that can be read holds something else than messages as they were.
+
+    Attributes:
+        rule: what it holds, after the name of the file.
+        fix: what to do.
+    """
+
+    def __init__(self, path: str, rule: str, fix: str = _FIX) -> None:
+        super().__init__(f"{path}: {rule}. {fix}")
+        self.rule, self.fix = rule, fix
+
+
 @contextlib.contextmanager
 def _explained(path: str) -> Iterator[None]:
     """Name the file in whatever its decoder raises."""
     try:
         yield
-    except KeyError as error:
-        raise _no_archive(path, str(error.args[0])) from error
+    except _OtherColumnsError as error:
+        raise _no_archive(path, error.names) from error
+    except msgspec.ValidationError as error:
+        raise NotArchiveError(path, f"holds lines that are no messages ({error})") from error
     except Exception as error:  # decoders raise all sorts, SystemError too
         raise PermanentError(
             f"{path}: is damaged, or no archive of messages ({type(error).__name__}: {error}). "
@@ -129,15 +172,29 @@ def _explained(path: str) -> Iterator[None]:
         ) from error
 
 
-def _no_archive(path: str, missing: str) -> PermanentError:
-    return PermanentError(
-        f"{path}: holds no messages as they were, for it has no {missing}. Give the folder of an "
-        "archive, which pipelines.pubsub_to_storage writes without --schema"
-    )
+class _OtherColumnsError(Exception):
+    def __init__(self, names: Collection[str]) -> None:
+        super().__init__(names)
+        self.names = names
+
+
+def _no_archive(path: str, names: Collection[str]) -> NotArchiveError:
+    if _OF_DEAD_LETTERS in names:
+        fix = "Replay them with pipelines.deadletter_replay"
+        return NotArchiveError(path, "holds dead letters, whose messages were rejected", fix)
+    missing = [name for name in MESSAGE_SCHEMA.names if name not in names]
+    return NotArchiveError(path, f"holds rows, and no messages: it lacks {', '.join(missing)}")
+
+
+def _require_messages(names: Collection[str]) -> None:
+    if _OF_DEAD_LETTERS in names or not set(MESSAGE_SCHEMA.names) <= set(names):
+        raise _OtherColumnsError(names)
 
 
 def _parquet(file: Any) -> Iterator[pa.RecordBatch]:
-    for rows in pq.ParquetFile(file).iter_batches(ROWS_MAX, columns=MESSAGE_SCHEMA.names):
+    opened = pq.ParquetFile(file)
+    _require_messages(opened.schema_arrow.names)
+    for rows in opened.iter_batches(ROWS_MAX, columns=MESSAGE_SCHEMA.names):
         yield pa.RecordBatch.from_arrays(
             [rows.column(name) for name in MESSAGE_SCHEMA.names], schema=MESSAGE_SCHEMA
         )
@@ -146,6 +203,7 @@ def _parquet(file: Any) -> Iterator[pa.RecordBatch]:
 def _avro(file: Any) -> Iterator[pa.RecordBatch]:
     records = fastavro.reader(file)
     while chunk := list(itertools.islice(records, ROWS_MAX)):
+        _require_messages(chunk[0])
         yield pa.RecordBatch.from_arrays(
             [pa.array(_avro_values(chunk, field), field.type) for field in MESSAGE_SCHEMA],
             schema=MESSAGE_SCHEMA,

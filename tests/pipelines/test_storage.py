@@ -204,7 +204,7 @@ def test_a_folder_without_archive_is_refused(root: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("a.avro", b"Obj\x01no"), ("a.parquet", b"PAR1"), ("a.jsonl", b'{"data": "x"}\n'),
+    [("a.avro", b"Obj\x01no"), ("a.parquet", b"PAR1"), ("a.jsonl", b'{"data": "x"\n'),
      ("a.jsonl.gz", b"no gzip"), ("a.jsonl.zst", b"no zstd"), ("a.jsonl", b"{")],
 )  # fmt: skip
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, data: bytes) -> None:

@@ -3,20 +3,24 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from connectors.broker import Broker
 from pipelines import launch
 from pipelines.params import specs
 from tests.commands import PIPELINES, command, module_of
 from tests.topics import create
+from transforms.failure import FAILURE_SCHEMA
+from transforms.message import MESSAGE_SCHEMA
 
 WRONG: dict[str, list[str]] = {
     "N": ["0", "-1", "1.5", "many", ""],
@@ -195,17 +199,74 @@ def test_what_is_missing_can_be_made_by_a_command(
     assert launch.status(module_of("pubsub_to_lake"), argv) == 0
 
 
-def test_replay_of_a_lake_says_that_it_is_no_archive(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+CONTENTS = {
+    "lake": pa.table({"carrier": ["UA"]}),
+    "archive": MESSAGE_SCHEMA.empty_table(),
+    "dead letters": FAILURE_SCHEMA.empty_table(),
+}
+LACKS = "rows.parquet lacks schema_version, pipeline, step"
+WRONG_FOLDERS = {
+    ("archive_replay", "lake"): ["rows.parquet holds rows, and no messages", "pubsub_to_storage"],
+    ("archive_replay", "dead letters"): ["rows.parquet holds dead letters", "deadletter_replay"],
+    ("archive_replay", "table"): ["no messages: it lacks data, attributes"],
+    ("archive_replay", "lines"): ["rows.jsonl holds lines that are no messages", "`data`"],
+    ("archive_replay", "avro"): ["rows.avro holds rows, and no messages: it lacks data"],
+    ("archive_replay", "others"): ["no file of an archive (.avro"],
+    ("deadletter_replay", "lake"): [LACKS, "--dead_letter names"],
+    ("deadletter_replay", "archive"): [LACKS, "archive_replay"],
+    ("deadletter_replay", "table"): ["holds no dead letters"],
+    ("deadletter_replay", "lines"): ["no file of dead letters (*.parquet)"],
+    ("lake_compact", "lines"): ["holds no Parquet file, but such as rows.jsonl"],
+    ("lake_compact", "table"): ["is a table of Delta Lake", "optimize.compact()"],
+}
+"""What is told of a folder that holds something else than a pipeline reads."""
+
+
+@pytest.fixture
+def wrong_folder(folder: Path) -> Callable[[str], None]:
+    """Fill ./lake with something."""
+
+    def fill(content: str) -> None:
+        lake = folder / "lake"
+        match content:
+            case "table":
+                write_deltalake(lake, CONTENTS["lake"])
+            case "lines":
+                (lake / "rows.jsonl").write_text('{"carrier": "UA"}\n')
+            case "avro":
+                fields = [{"name": "carrier", "type": "string"}]
+                with (lake / "rows.avro").open("wb") as file:
+                    schema = {"type": "record", "name": "row", "fields": fields}
+                    fastavro.writer(file, schema, [{"carrier": "UA"}])
+            case "others":
+                (lake / "rows.csv").write_text("carrier\nUA\n")
+            case _:
+                pq.write_table(CONTENTS[content], lake / "rows.parquet")
+
+    return fill
+
+
+@pytest.mark.parametrize(("pipeline", "content"), WRONG_FOLDERS)
+def test_folder_of_another_kind_is_refused(
+    wrong_folder: Callable[[str], None],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    pipeline: str,
+    content: str,
 ) -> None:
-    """Rows in a folder are no messages, and the error tells where there are such."""
-    pq.write_table(pa.table({"carrier": ["UA"]}), folder / "lake" / "rows.parquet")
-    argv = ["--archive=./lake", "--output_topic=projects/demo/topics/flights", "--dead_letter=dead"]
-    assert launch.status(module_of("archive_replay"), argv) == 1
-    said = capsys.readouterr().err
-    assert "rows.parquet: holds no messages" in said
-    assert "KeyError" not in said
-    assert "pubsub_to_storage" in said
+    """Before anything starts, by its flag, with what it holds and what to give in its place."""
+    wrong_folder(content)
+    before = names(folder)
+    flag = {"archive_replay": "--archive", "deadletter_replay": "--failures"}.get(
+        pipeline, "--lake"
+    )
+    argv = [f"{flag}=./lake"]
+    if flag != "--lake":
+        argv += ["--output_topic=projects/demo/topics/flights", "--dead_letter=dead"]
+    error = complaint(module_of(pipeline), argv, capsys)
+    assert error.startswith(f"error: {flag}='./lake': "), error
+    assert all(word in error for word in WRONG_FOLDERS[pipeline, content]), error
+    assert names(folder) == before
 
 
 def test_runner_that_can_not_do_it_is_named(
