@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 
-from connectors.cloud_storage import SCHEME
 from pipelines.params import ConfigError, Spec
 
 __all__ = ["is_object", "refuse_local"]
 
+_SCHEME = "gs://"
 _ONE_PROCESS = "is the pace of one process, and on Dataflow there are several"
 _NO_END = "ends a run on this machine, and nothing on Dataflow looks at it"
 
@@ -45,12 +45,12 @@ def refuse_local(spec: Spec, text: str) -> None:
 
 def is_object(spec: Spec, text: str) -> bool:
     """Whether a value names an object that is read to judge it."""
-    return spec.kind.reads_file and text.startswith(SCHEME)
+    return spec.kind.reads_file and text.startswith(_SCHEME)
 
 
 def _fix(spec: Spec, text: str, pattern: str) -> str:
     if spec.kind.resource == "GCS_READ_FILE":
-        place = f"{SCHEME}my-bucket/{posixpath.basename(text)}"
+        place = f"{_SCHEME}my-bucket/{posixpath.basename(text)}"
         return f"Copy it: gcloud storage cp {text} {place}; then write {spec.name}: {place}"
     good = [each for each in spec.examples if re.fullmatch(pattern, each)]
-    return f"Write for example {spec.name}: {good[0] if good else SCHEME + 'my-bucket/folder'}"
+    return f"Write for example {spec.name}: {good[0] if good else _SCHEME + 'my-bucket/folder'}"

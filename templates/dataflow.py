@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from connectors import retry
 from connectors.clients import Endpoint
 from connectors.reachable import unreachable
+from pipelines.errors import TransientError
 from pipelines.params import ConfigError
 from templates.dataflow_errors import ENDPOINT, Asked, explained
-from transforms.errors import TransientError
 
 __all__ = ["ENDPOINT", "Dataflow", "Target", "endpoint"]
 

@@ -13,8 +13,8 @@ import google.auth.exceptions
 from google.api_core import exceptions as api
 
 from connectors import retry
+from pipelines.errors import HeadraceError, TransientError
 from pipelines.params import ConfigError
-from transforms.errors import HeadraceError, TransientError
 
 __all__ = ["ENDPOINT", "Asked", "NameTakenError", "ParametersRefusedError", "explained", "plain"]
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pipelines.errors import PermanentError
 from templates.dataflow import Dataflow
 from templates.job_hints import hint
-from transforms.errors import PermanentError
 
 __all__ = ["DRAINED", "ENDED", "POLL_S", "RUNNING", "Job", "failure"]
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from connectors import retry
+from pipelines.errors import TransientError
 from templates.dataflow import Dataflow
 from templates.dataflow_errors import NameTakenError
-from transforms.errors import TransientError
 
 __all__ = ["launched"]
 

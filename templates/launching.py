@@ -11,6 +11,7 @@ from pathlib import Path
 
 from google.api_core.exceptions import Forbidden
 
+from pipelines.errors import TransientError
 from pipelines.interrupt import Interrupted, interruptible
 from pipelines.params import ConfigError
 from templates.catalogue import Template
@@ -22,7 +23,6 @@ from templates.job_run import JobRun
 from templates.references import SecretManager
 from templates.render import Launch, rest_body
 from templates.transform_names import transform_names
-from transforms.errors import TransientError
 
 __all__ = ["Launching", "launching"]
 

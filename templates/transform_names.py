@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from connectors.broker.declared.marked import read_marked
-from connectors.broker.errors import BadFile
 from pipelines.params import ConfigError
+from templates.parameter_file import tree
 
 __all__ = ["transform_names"]
 
@@ -46,13 +45,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _of_file(text: str) -> list[tuple[str, str]]:
-    try:
-        top = read_marked(Path(text))
-    except BadFile as error:
-        place, _, rule = str(error).partition(": ")
-        raise ConfigError(place, None, rule, "Correct the file at that line") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(_FLAG, text, f"can't be read ({error})", _EXAMPLE) from None
+    top = tree(Path(text), _FLAG)
     if not isinstance(top.value, dict):
         raise ConfigError(f"{text}:{top.line}", None, "must hold OLD: NEW on each line", _EXAMPLE)
     for old, new in top.value.items():
