@@ -7,8 +7,10 @@ are checked before, and the nulls after.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import decimal
+import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -22,7 +24,7 @@ import pyarrow.compute as pc
 from transforms import kinds
 from transforms.batch import Batch
 
-__all__ = ["Errors", "Row", "fit", "forbidden_nulls"]
+__all__ = ["Errors", "Row", "columns_of", "fit", "forbidden_nulls"]
 
 Row = dict[str, Any]
 Errors = dict[int, tuple[str, str]]
@@ -81,11 +83,19 @@ def _convert(
 
 
 def _record_batch(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([_column(rows, field) for field in schema], schema=schema)
+    columns = zip(columns_of(rows, schema.names), schema, strict=True)
+    return pa.RecordBatch.from_arrays([_array(*each) for each in columns], schema=schema)
 
 
-def _column(rows: Sequence[Row], field: pa.Field) -> pa.Array:
-    values = [row.get(field.name) for row in rows]
+def columns_of(rows: Sequence[Row], names: Sequence[str]) -> list[Sequence[Any]]:
+    """Return the values of each name, None where a row lacks it."""
+    if len(names) > 1:
+        with contextlib.suppress(KeyError):  # half the time of a loop for each column
+            return list(zip(*map(operator.itemgetter(*names), rows), strict=True))
+    return [[row.get(name) for row in rows] for name in names]
+
+
+def _array(values: Sequence[Any], field: pa.Field) -> pa.Array:
     _check(values, field.type)
     return pa.array(values, field.type)
 
@@ -128,7 +138,7 @@ def _misfit(row: Row, schema: pa.Schema) -> tuple[str, str]:
         return kinds.WRONG_TYPE, f"The row is a {type(row).__name__}, not a dictionary"
     for field in schema:
         try:
-            _column([row], field)
+            _array([row.get(field.name)], field)
         except Exception as error:  # noqa: BLE001, PERF203 - as above; and to tell the field
             return _kind(error), f"{error} - at `$.{field.name}`"
     raise AssertionError("each column of the row can be made, but not the row")

@@ -5,14 +5,20 @@ has ``Overrun`` raised in the thread of the call. That strikes as soon as Python
 call of C that does not return, such as a long sleep, is not ended by it. When a call has stood
 still for ``STUCK_LIMITS`` limits, the process ends with an error that names the function, for
 nothing else would end it. Messages in work come again.
+
+A call of C that keeps Python's lock, such as a regular expression that backtracks without end,
+stops this thread too. Then the system ends the process (``SIGVTALRM``), by processor time so that a
+process that is suspended isn't ended, and Python writes where each thread is.
 """
 
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import logging
 import operator
 import os
+import signal
 import sys
 import threading
 import time
@@ -31,6 +37,8 @@ STUCK_EXIT_CODE = 70
 _LOOKS = 8
 """Looks within a limit."""
 _LOOK_S_MIN, _LOOK_S_MAX = 0.005, 1.0
+_STRIKE_ROUNDS = 100
+_STDERR = 2
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +54,7 @@ class Watchdog:
 
     def __init__(self, subject: str, limit_s: float) -> None:
         self.limit_s = limit_s
+        self.stuck_s = max(STUCK_LIMITS * limit_s, STUCK_S_MIN)
         self.look_s = min(max(limit_s / _LOOKS, _LOOK_S_MIN), _LOOK_S_MAX)
         self._subject = subject
         self._guard = threading.Lock()
@@ -68,10 +77,14 @@ class Watchdog:
         return self._accused
 
     def end(self) -> Set[int]:
-        """Look no more, and take back an ``Overrun`` that has not struck yet."""
+        """Look no more; an ``Overrun`` that has not struck yet strikes here."""
         with self._guard:
             self._remaining = None
-            _raise_in(self._thread, None)
+        if self._accused:
+            # CPython could take it back, but would go on to look for it at each step of the
+            # interpreter, in all threads. A loop is where it strikes.
+            for _ in range(_STRIKE_ROUNDS):
+                pass
         return self._accused
 
     @property
@@ -93,8 +106,8 @@ class Watchdog:
             if self._left_s <= 0:
                 self._left_s = self.limit_s
                 self._accused.add(hint)
-                _raise_in(self._thread, Overrun)
-        if self._still_s > max(STUCK_LIMITS * self.limit_s, STUCK_S_MIN):
+                _strike(self._thread)
+        if self._still_s > self.stuck_s:
             _give_up(self._subject, self._still_s, self._thread)
 
 
@@ -111,12 +124,14 @@ class _Patrol:
         with self._guard:
             self._watched.add(watchdog)
             if self._thread is None or not self._thread.is_alive():  # not so in a forked process
+                _expect_us(watchdog.stuck_s)  # the thread may never come to it
                 self._thread = threading.Thread(target=self._run, name="udf-watchdog", daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:
         while watched := self._busy():
             look_s = min(each.look_s for each in watched)
+            _expect_us(max(each.stuck_s for each in watched))
             began_s = time.monotonic()
             time.sleep(look_s)
             # A process that was stopped for a while has not used that time.
@@ -129,16 +144,25 @@ class _Patrol:
             self._watched = {each for each in self._watched if each.is_busy}
             if not self._watched:
                 self._thread = None
+                _expect_us(0)
             return set(self._watched)
 
 
 _patrol = _Patrol()
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Have an error raised in a thread at its next Python code, or take that back."""
-    raised = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+def _strike(thread: int) -> None:
+    """Have ``Overrun`` raised in a thread at its next Python code."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Overrun))
+
+
+def _expect_us(within_s: float) -> None:
+    """Have the system end the process unless this is called again; 0 if it won't be.
+
+    The time is that of all processors: while all work without Python's lock, we are on time.
+    """
+    faulthandler.register(signal.SIGVTALRM, file=_STDERR, all_threads=True, chain=True)
+    signal.setitimer(signal.ITIMER_VIRTUAL, within_s * (os.cpu_count() or 1))
 
 
 def _give_up(subject: str, still_s: float, thread: int) -> NoReturn:

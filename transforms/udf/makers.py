@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from transforms import kinds
 from transforms.batch import Batch
-from transforms.fitting import fit
+from transforms.fitting import columns_of, fit
 from transforms.message import ATTRIBUTES, DATA, MESSAGE_SCHEMA
 from transforms.udf.dictionaries import values_of
 from transforms.udf.making import Made, Make, taken
@@ -24,6 +24,7 @@ __all__ = ["json_of", "messages_at", "of_json", "of_messages", "of_text", "of_ty
 
 Errors = dict[int, tuple[str, str]]
 Pairs = list[tuple[str, str]]
+Changed = tuple[Sequence[bytes | None], Sequence[Pairs | None], Errors]
 _NAMES = set(MESSAGE_SCHEMA.names)
 _READ_ONLY = [name for name in MESSAGE_SCHEMA.names if name not in (DATA, ATTRIBUTES)]
 
@@ -75,10 +76,33 @@ def of_messages(lot: Lot, batch: Batch) -> Made:
     """Make messages of dictionaries; what one lacks stays as it was."""
     given = messages_at(batch, np.asarray(lot.origin, np.int64))
     columns = [values_of(given.column(name)) for name in MESSAGE_SCHEMA.names]
+    payloads, attributes, errors = _whole(lot.values, columns) or _each(lot.values, columns)
+    made = _without(given, errors).with_column(DATA, pa.array(payloads, pa.binary()))
+    to = MESSAGE_SCHEMA.field(ATTRIBUTES).type
+    return made.with_column(ATTRIBUTES, pa.array(attributes, to)), errors
+
+
+def _whole(rows: Sequence[dict[str, Any]], came: Sequence[list[Any]]) -> Changed | None:
+    """Return payloads and attributes where all rows are as most are: three times as fast."""
+    try:
+        payloads, attributes, *rest = columns_of(rows, MESSAGE_SCHEMA.names)
+        pairs = list(map(list, map(dict.items, attributes)))
+        is_whole = (
+            set(map(len, rows)) == {len(MESSAGE_SCHEMA.names)}
+            and set(map(type, payloads)) == {bytes}
+            and set(map(type, chain.from_iterable(chain.from_iterable(pairs)))) <= {str}
+            and list(map(list, rest)) == came[2:]
+        )
+    except Exception:  # noqa: BLE001 - a value may be any object
+        return None
+    return (payloads, pairs, {}) if is_whole else None
+
+
+def _each(rows: Sequence[dict[str, Any]], columns: Sequence[list[Any]]) -> Changed:
     payloads: list[bytes | None] = []
-    attributes: list[list[tuple[str, str]] | None] = []
+    attributes: list[Pairs | None] = []
     errors: Errors = {}
-    for at, (row, came) in enumerate(zip(lot.values, zip(*columns, strict=True), strict=True)):
+    for at, (row, came) in enumerate(zip(rows, zip(*columns, strict=True), strict=True)):
         try:
             payload, pairs = _changed(row, came)
         except _MisfitError as misfit:  # noqa: PERF203 - each on its own
@@ -86,9 +110,7 @@ def of_messages(lot: Lot, batch: Batch) -> Made:
         else:
             payloads.append(payload)
             attributes.append(pairs)
-    made = _without(given, errors).with_column(DATA, pa.array(payloads, pa.binary()))
-    to = MESSAGE_SCHEMA.field(ATTRIBUTES).type
-    return made.with_column(ATTRIBUTES, pa.array(attributes, to)), errors
+    return payloads, attributes, errors
 
 
 def messages_at(batch: Batch, origin: npt.NDArray[np.int64]) -> Batch:

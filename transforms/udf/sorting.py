@@ -52,6 +52,8 @@ def collected(fn: Callable[..., Any], kinds_of_row: tuple[type, ...]) -> Callabl
 
 
 def _several(result: Any, kinds_of_row: tuple[type, ...]) -> Any:
+    if isinstance(result, dict) and dict in kinds_of_row:
+        return dict(result)  # a subclass may make up values
     if isinstance(result, kinds_of_row):
         return result
     if _is_routed(result):
