@@ -38,7 +38,7 @@ ABSENT = (
         "messages come from Pub/Sub alone", _INTO_TOPIC,
     ),
     Absent(
-        ("Kafka_to_Gcs_Flex", "Kafka_to_BigQuery_Flex", "Kafka_to_PubSub"),
+        ("Kafka_to_Gcs_Flex", "Kafka_to_BigQuery_Flex"),
         "messages come from Pub/Sub alone",
         "Publish to a topic, for example with Kafka Connect, and read that",
     ),

@@ -150,7 +150,7 @@ EQUIVALENTS = (
             ),
             Unneeded(
                 named(sdfCheckpointAfterDuration="30s", sdfCheckpointAfterOutputBytes="536870912"),
-                "is for Google's steps in Java",
+                "they are for Google's steps in Java",
             ),
         ),
         (

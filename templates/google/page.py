@@ -50,9 +50,9 @@ def _section(equivalent: Equivalent) -> Iterator[str]:
 
 def _rows(rule: Rule) -> Iterator[str]:
     if not isinstance(rule, Taken):
-        mark = "**can't be taken**" if isinstance(rule, Refused) else "not needed"
         for parameter in rule.google:
-            yield _row(_code(parameter.name), _code(parameter.default), mark, _why(rule))
+            mark, why = _mark(rule, parameter), _why(rule)
+            yield _row(_code(parameter.name), _code(parameter.default), mark, why)
         return
     ours = ", ".join(map(_code, rule.ours))
     told = ". ".join(_sentence(each) for each in (rule.about, rule.caution) if each)
@@ -70,11 +70,16 @@ def _same(parameter: Parameter, ours: str) -> str:
     return "the same" if _code(parameter.name) == ours else ours
 
 
+def _mark(rule: Rule, parameter: Parameter) -> str:
+    if not isinstance(rule, Refused):
+        return "not needed"
+    harmless = " or ".join(map(_code, filter(None, (parameter.default, *rule.harmless))))
+    return f"**only** {harmless}" if harmless else "**can't be taken**"
+
+
 def _why(rule: Rule) -> str:
     if isinstance(rule, Refused):
-        harmless = " or ".join(map(_code, rule.harmless))
-        fine = f" {harmless} is as good as the default." if harmless else ""
-        return f"{_sentence(rule.why)}. {rule.instead}.{fine}"
+        return f"{_sentence(rule.why)}. {rule.instead}"
     assert not isinstance(rule, Taken)  # noqa: S101 - there are three kinds
     return _sentence(rule.why)
 
