@@ -49,8 +49,10 @@ def is_object(spec: Spec, text: str) -> bool:
 
 
 def _fix(spec: Spec, text: str, pattern: str) -> str:
-    if spec.kind.resource == "GCS_READ_FILE":
-        place = f"{_SCHEME}my-bucket/{posixpath.basename(text)}"
-        return f"Copy it: gcloud storage cp {text} {place}; then write {spec.name}: {place}"
+    if spec.kind.reads_file:
+        path, colon, function = text.partition(":")  # what stands behind it, is within the file
+        place = f"{_SCHEME}my-bucket/{posixpath.basename(path)}"
+        then = f"{spec.name}: {place}{colon}{function}"
+        return f"Copy it: gcloud storage cp {path} {place}; then write {then}"
     good = [each for each in spec.examples if re.fullmatch(pattern, each)]
     return f"Write for example {spec.name}: {good[0] if good else _SCHEME + 'my-bucket/folder'}"

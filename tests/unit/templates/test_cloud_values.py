@@ -57,6 +57,22 @@ def test_what_is_for_one_process_is_refused(tmp_path: Path, text: str) -> None:
     assert not check(template, [*in_the_cloud(template.name), over], place=CLOUD).problems
 
 
+def test_a_function_is_within_a_file(tmp_path: Path) -> None:
+    """The file is what is copied, and the object is not read."""
+    over = tmp_path / "over.yaml"
+    over.write_text("udf: mine/f.py:change\n")
+    template, files = find("pubsub_to_pubsub"), in_the_cloud("pubsub_to_pubsub")
+    [problem] = check(template, [*files, over], place=CLOUD).problems
+    assert problem.fix == (
+        "Copy it: gcloud storage cp mine/f.py gs://my-bucket/f.py; then write "
+        "udf: gs://my-bucket/f.py:change"
+    )
+    over.write_text("udf: gs://my-bucket/f.py:change\n")
+    checked = check(template, [*files, over], place=CLOUD)
+    assert checked.problems == ()
+    assert set(checked.unread) == {"schema", "udf"}
+
+
 def test_names_for_this_machine_exist() -> None:
     """One that is renamed is not forgotten here."""
     names = {spec.name for template in TEMPLATES for spec in template.parameters}
