@@ -6,7 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+)
 
 from pipelines.preflight import require_storage
 from transforms.errors import ConfigError
@@ -30,7 +34,9 @@ def run_elsewhere(build: Callable[[beam.Pipeline], Any], options: PipelineOption
     except (ValueError, AttributeError) as error:  # what Beam raises for a name or option it lacks
         raise ConfigError("--runner", runner, *_about(error)) from error
     build(pipeline)
-    pipeline.run().wait_until_finish()
+    result = pipeline.run()
+    if options.view_as(GoogleCloudOptions).template_location is None:  # else there is no job yet
+        result.wait_until_finish()
 
 
 def _about(error: Exception) -> tuple[str, str]:

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pipelines.errors import DataError
 from templates.own_wheel import PACKAGES
-from transforms.errors import DataError
 
 __all__ = ["import_all", "install", "missing_modules"]
 

@@ -18,8 +18,8 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2 as model
 from google.protobuf.message import DecodeError
 
+from pipelines.errors import DataError
 from templates.pickled import Pickled, inspect_pickle, pickles
-from transforms.errors import DataError
 
 __all__ = ["JobGraph", "Objects", "PubsubRead", "Staged", "Step", "read_job"]
 

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from connectors.cloud_storage import SCHEME
 from pipelines.params import ConfigError, Spec
 from templates.job_graph import Objects
 from templates.parameter_file import read
 
 __all__ = ["buckets", "given_objects", "missing_objects", "object_name", "put", "sample_objects"]
 
+_SCHEME = "gs://"
 _NAME = re.compile(r"gs://([^/ ]+)(/[^\n]*)?")
 
 
@@ -63,14 +63,15 @@ def sample_objects(
 
 
 def _is_read(spec: Spec) -> bool:
-    return spec.kind.resource.startswith("GCS_READ") or spec.group == "Source"
+    is_folder = spec.kind.resource.startswith("GCS_READ")
+    return spec.kind.reads_file or is_folder or spec.group == "Source"
 
 
 def _at_hand(spec: Spec, name: str, paths: Sequence[Path]) -> Iterator[Path]:
     for path in reversed(paths):
         given = read(path).get(spec.name)
         value = given.value if given else None
-        if isinstance(value, str) and not value.startswith(SCHEME):
+        if isinstance(value, str) and not value.startswith(_SCHEME):
             local = Path(_without_function(value))
             if local.exists():
                 yield local
@@ -86,7 +87,7 @@ def object_name(text: str) -> str:
 
 
 def _without_function(text: str) -> str:
-    return re.sub(r"\.(py|js):[A-Za-z_]\w*$", r".\1", text)
+    return re.sub(r":[A-Za-z_$][A-Za-z0-9_$.]*$", "", text)
 
 
 def missing_objects(
@@ -96,7 +97,7 @@ def missing_objects(
     return {
         spec.name: name
         for spec in specs
-        if spec.kind.resource == "GCS_READ_FILE"
+        if spec.kind.reads_file
         and (name := object_name(texts.get(spec.name, "")))
         and not objects.exists(name)
     }
@@ -110,7 +111,7 @@ def buckets(texts: Mapping[str, str]) -> set[str]:
 def put(objects: Objects, samples: Mapping[str, Path]) -> None:
     """Put samples in their places; a folder with all that is in it."""
     for name, path in samples.items():
-        objects.make_bucket(name.removeprefix(SCHEME).partition("/")[0])
+        objects.make_bucket(name.removeprefix(_SCHEME).partition("/")[0])
         if path.is_file():
             objects.write(name, path.read_bytes())
             continue

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connectors.clients import STORAGE_EMULATOR_HOST
+from pipelines.errors import DataError
 from pipelines.interrupt import interruptible
 from pipelines.params import ConfigError
 from templates.catalogue import Template
@@ -30,8 +30,7 @@ from templates.own_wheel import build_wheel
 from templates.render import Launch, flags
 from templates.sample_objects import buckets, missing_objects, put, sample_objects
 from templates.staged_files import check_staged
-from templates.storage_server import local_storage
-from transforms.errors import DataError
+from templates.storage_server import STORAGE_EMULATOR_HOST, local_storage
 
 __all__ = ["Outcome", "Simulation", "code_of"]
 

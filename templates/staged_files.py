@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipelines.errors import DataError
 from templates.graph_checks import WrongError
 from templates.installed import import_all, install
 from templates.job_graph import Objects, Staged
 from templates.own_wheel import PACKAGES
-from transforms.errors import DataError
 
 __all__ = ["check_staged"]
 

