@@ -62,7 +62,7 @@ def build(options: argparse.Namespace) -> int:
     """
     if options.all == bool(options.name):
         raise ConfigError(
-            "NAME", options.name, "or --all must be given, and not both",
+            "NAME", options.name, "must be given, or --all; and not both",
             "See the templates: python -m templates list",
         )  # fmt: skip
     given = ((name, getattr(options, name.lower())) for name in _BASES)
