@@ -17,6 +17,7 @@ import grpc
 from google.api_core import grpc_helpers
 from google.auth.credentials import AnonymousCredentials
 
+from connectors.local_channel import open_local
 from transforms.errors import ConfigError
 
 __all__ = [
@@ -28,11 +29,16 @@ __all__ = [
     "open_channel",
     "open_storage",
     "pubsub_endpoint",
+    "sign_in_advice",
     "storage_endpoint",
 ]
 
 PUBSUB_ADDRESS = "pubsub.googleapis.com:443"
 PUBSUB_EMULATOR_HOST = "PUBSUB_EMULATOR_HOST"
+PUBSUB_TOKEN_FILE = "PUBSUB_EMULATOR_TOKEN_FILE"  # noqa: S105 - a name
+"""Ours: a file with a bearer token, for a broker with ``--auth``."""
+PUBSUB_CERTIFICATES = "PUBSUB_EMULATOR_CA_FILE"
+"""Ours: certificates in PEM that are trusted, for a broker with ``--tls-cert``."""
 PUBSUB_SCOPES = ("https://www.googleapis.com/auth/pubsub",)
 BIGQUERY_ADDRESS = "https://bigquery.googleapis.com"
 BIGQUERY_EMULATOR_HOST = "BIGQUERY_EMULATOR_HOST"
@@ -73,16 +79,20 @@ class Endpoint:
         variable: the environment variable that says so; None for Google's own.
         scopes: what an account is asked for.
         start: command of a local server, with ``{port}``.
+        token: of a local server: the variable that names a file with a token, and that file.
+        certificates: the same of those that are trusted; without them nothing is encrypted.
     """
 
     address: str
     variable: str | None = None
     scopes: tuple[str, ...] = PUBSUB_SCOPES
     start: str = "python -m connectors.broker --port {port} --data-dir DIR"
+    token: tuple[str, str] | None = None
+    certificates: tuple[str, str] | None = None
 
     @property
     def is_local(self) -> bool:
-        """Whether this is a broker or emulator: no encryption, no credentials."""
+        """Whether this is a broker or emulator: no credentials of Google."""
         return self.variable is not None
 
     @property
@@ -100,9 +110,28 @@ class Endpoint:
 def pubsub_endpoint(environment: Mapping[str, str] = os.environ) -> Endpoint:
     """Return where Pub/Sub is: the broker or emulator of the environment, else Google."""
     address = environment.get(PUBSUB_EMULATOR_HOST)
-    if address:
-        return Endpoint(address, PUBSUB_EMULATOR_HOST)
-    return Endpoint(PUBSUB_ADDRESS)
+    if not address:
+        return Endpoint(PUBSUB_ADDRESS)
+    token, certificates = (
+        (variable, environment[variable]) if environment.get(variable) else None
+        for variable in (PUBSUB_TOKEN_FILE, PUBSUB_CERTIFICATES)
+    )
+    return Endpoint(address, PUBSUB_EMULATOR_HOST, token=token, certificates=certificates)
+
+
+def sign_in_advice(variable: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return what to do when a service does not know who is asking.
+
+    Args:
+        variable: that leads to a local server of the service.
+        environment: of the process.
+    """
+    if variable == PUBSUB_EMULATOR_HOST and environment.get(variable):
+        return (
+            f"Set {PUBSUB_TOKEN_FILE} to a file with the token of a principal that the file of the "
+            "broker's --auth names"
+        )
+    return f"Run gcloud auth application-default login, or set {variable} to a local server"
 
 
 def bigquery_storage_endpoint(environment: Mapping[str, str] = os.environ) -> Endpoint:
@@ -190,15 +219,15 @@ def open_storage(endpoint: Endpoint) -> Any:
 
 
 def open_channel(endpoint: Endpoint) -> grpc.Channel:
-    """Open a channel, to Google with the account's default credentials.
+    """Open a channel: to Google with the account's default credentials, to a broker with a token.
 
     It connects with the first call, so that this does not fail when nobody answers.
 
     Raises:
-        ConfigError: there are no credentials.
+        ConfigError: there are no credentials, or a file of the environment can't be read.
     """
     if endpoint.is_local:
-        return grpc.insecure_channel(endpoint.address, options=_CHANNEL_OPTIONS)
+        return open_local(endpoint.address, _CHANNEL_OPTIONS, endpoint.token, endpoint.certificates)
     try:
         return grpc_helpers.create_channel(
             endpoint.address, default_scopes=endpoint.scopes, options=_CHANNEL_OPTIONS
@@ -214,7 +243,7 @@ def _no_credentials(endpoint: Endpoint, error: Exception, variable: str) -> Conf
         "GOOGLE_APPLICATION_CREDENTIALS",
         os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"),
         f"gives no credentials for {endpoint.address} ({error})",
-        f"Run gcloud auth application-default login, or set {variable} to a local server",
+        sign_in_advice(variable),
     )
 
 

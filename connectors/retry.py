@@ -17,6 +17,7 @@ import grpc
 import requests
 from google.api_core import exceptions as api
 
+from connectors.clients import sign_in_advice
 from transforms.errors import (
     ConfigError,
     DataError,
@@ -77,7 +78,7 @@ _RULES = {
     ),
     _Code.UNAUTHENTICATED: (
         "the account is not known",
-        "Run gcloud auth application-default login, or set {variable} to a local server",
+        "{sign_in}",
     ),
 }
 
@@ -213,7 +214,7 @@ def _config_error(error: BaseException, subject: Subject) -> ConfigError:
     if isinstance(error, google.auth.exceptions.GoogleAuthError):
         rule, fix = _RULES[_Code.UNAUTHENTICATED]
     if fix is not subject.missing:
-        fix = fix.format(role=subject.role, variable=subject.variable)
+        fix = fix.format(role=subject.role, sign_in=sign_in_advice(subject.variable))
     return ConfigError(subject.parameter, subject.value, f"{rule} ({_text(error)})", fix)
 
 

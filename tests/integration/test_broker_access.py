@@ -5,7 +5,7 @@ import ipaddress
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from google.pubsub_v1.services.publisher import PublisherClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
+from pipelines import launch, pubsub_to_pubsub
 from tests.processes import BrokerProcess, free_port
 
 pytestmark = pytest.mark.integration
@@ -233,3 +234,75 @@ def test_bad_files_are_told_before_anything_starts(
     assert text in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+@pytest.fixture
+def routing(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], int]:
+    """Run a pipeline from the subscription to a topic, with a token in a file."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", served.address)
+    monkeypatch.setenv("PUBSUB_EMULATOR_CA_FILE", str(served.cert))
+    token_file = tmp_path / "token"
+    argv = [
+        f"--subscription={SUBSCRIPTION}", f"--output_topic={TOPIC}-routed",
+        f"--dead_letter={tmp_path / 'dead'}",
+    ]  # fmt: skip
+
+    def run(token: str) -> int:
+        if token:
+            token_file.write_text(f"{token}\n")
+            monkeypatch.setenv("PUBSUB_EMULATOR_TOKEN_FILE", str(token_file))
+        return launch.status(pubsub_to_pubsub, argv)
+
+    return run
+
+
+def test_pipeline_has_a_token(
+    served: Served, routing: Callable[[str], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without one, and with a wrong one, the error says where to put it; with it messages pass."""
+    admin = served.api(TOKENS["ADMIN"])
+    admin.publisher.create_topic(name=f"{TOPIC}-routed")
+    admin.subscriber.create_subscription(name=f"{SUBSCRIPTION}-routed", topic=f"{TOPIC}-routed")
+    publish(admin)
+    for token in ("", "no-such-token-at-all"):
+        assert routing(token) == 2
+        error = capsys.readouterr().err
+        assert f"error: --subscription='{SUBSCRIPTION}': the account is not known" in error
+        assert "Set PUBSUB_EMULATOR_TOKEN_FILE to a file" in error
+        assert "gcloud" not in error
+    assert routing(TOKENS["WRITER"]) == 2
+    assert "access is denied" in capsys.readouterr().err
+    assert routing(TOKENS["ADMIN"]) == 0
+    pulled = admin.subscriber.pull(subscription=f"{SUBSCRIPTION}-routed", max_messages=100)
+    assert b"x" in [each.message.data for each in pulled.received_messages]
+
+
+@pytest.mark.parametrize(
+    ("variable", "content", "text"),
+    [
+        ("PUBSUB_EMULATOR_TOKEN_FILE", None, "can't be read"),
+        ("PUBSUB_EMULATOR_TOKEN_FILE", "two words", "a bearer token and nothing else"),
+        ("PUBSUB_EMULATOR_TOKEN_FILE", "", "a bearer token and nothing else"),
+        ("PUBSUB_EMULATOR_CA_FILE", None, "can't be read"),
+    ],
+)
+def test_file_of_the_environment_that_is_no_good_is_named(  # noqa: PLR0917 - what it takes
+    routing: Callable[[str], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    content: str | None,
+    text: str,
+) -> None:
+    """By its variable, with its name, before anything starts."""
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv(variable, str(path))
+    assert routing("") == 2
+    error = capsys.readouterr().err
+    assert f"error: {variable}='{path}': " in error
+    assert text in error
