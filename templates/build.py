@@ -9,7 +9,7 @@ from pathlib import Path
 from pipelines.params import ConfigError
 from templates.build_context import Context, write_context
 from templates.catalogue import Template
-from templates.engine import EngineError, find_engine, push, run
+from templates.engine import find_engine, push, run
 from templates.image_build import (
     ImageBuild,
     build_command,
@@ -23,8 +23,6 @@ from templates.origin import Origin, origin_of
 from templates.spec_file import require_spec_place, spec_place, spec_text, write_spec
 
 __all__ = ["Build", "make_spec"]
-
-FAILED = 1
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,13 @@ class Build:
     with_wheels: bool = False
     bases: tuple[tuple[str, str], ...] = ()
 
-    def start(self) -> int:
-        """Do it; return the exit code.
+    def start(self) -> None:
+        """Do it.
 
         Raises:
             ConfigError: an argument is wrong; then nothing was built and nothing was written.
+            PermanentError: the engine fails, or what the spec is written to; its reason is on
+                stderr.
         """
         origin = origin_of()
         builds = self._builds(origin)
@@ -68,15 +68,10 @@ class Build:
         told = cloud_build(builds, has_wheels=self.with_wheels)
         context = write_context(self.context, told, with_wheels=self.with_wheels)
         print(f"context: {context.folder} ({context.bytes:,} bytes)\ndigest: {context.digest}")
-        try:
-            images = self._built(engine, builds, context) if engine else _names(builds)
-        except EngineError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return FAILED
+        images = self._built(engine, builds, context) if engine else _names(builds)
         self._write_specs(images)
         if engine is None:
             _print_commands(builds, context, origin)
-        return 0
 
     def _builds(self, origin: Origin) -> list[ImageBuild]:
         if len(self.templates) > 1 and NAME not in self.image:

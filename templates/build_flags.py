@@ -58,7 +58,7 @@ def build(options: argparse.Namespace) -> int:
     """Build what the flags say; return the exit code.
 
     Raises:
-        ConfigError: a flag is wrong.
+        HeadraceError: a flag is wrong, or the engine fails.
     """
     if options.all == bool(options.name):
         raise ConfigError(
@@ -66,7 +66,7 @@ def build(options: argparse.Namespace) -> int:
             "See the templates: python -m templates list",
         )  # fmt: skip
     given = ((name, getattr(options, name.lower())) for name in _BASES)
-    return Build(
+    Build(
         templates=TEMPLATES if options.all else (find(options.name),),
         image=options.image,
         spec=options.spec,
@@ -76,6 +76,7 @@ def build(options: argparse.Namespace) -> int:
         with_wheels=options.wheels,
         bases=tuple((name, image) for name, image in given if image),
     ).start()
+    return 0
 
 
 def add_spec_flags(parser: argparse.ArgumentParser) -> None:

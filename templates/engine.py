@@ -9,10 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipelines.params import ConfigError
+from pipelines.errors import ConfigError, PermanentError
 from templates.image_build import ENGINES, push_command
 
-__all__ = ["NONE", "EngineError", "find_engine", "push", "run"]
+__all__ = ["NONE", "find_engine", "push", "run"]
 
 NONE = "none"
 """Names no engine: the commands are printed."""
@@ -23,10 +23,6 @@ _ASK = {
     "buildah": ("info",),
 }
 _TIMEOUT_S = 60.0
-
-
-class EngineError(Exception):
-    """An engine did not do what it was told; it has said why on stderr."""
 
 
 def find_engine(name: str | None = None) -> str | None:
@@ -73,18 +69,18 @@ def run(command: list[str]) -> None:
     """Run a command of an engine; what it prints goes to stderr.
 
     Raises:
-        EngineError: it fails.
+        PermanentError: it fails; it has said why on stderr.
     """
     done = subprocess.run(command, check=False, stdout=sys.stderr)
     if done.returncode:
-        raise EngineError(f"{' '.join(command[:2])} ended with {done.returncode}")
+        raise PermanentError(f"{' '.join(command[:2])} ended with {done.returncode}")
 
 
 def push(engine: str, image: str) -> str:
     """Push an image; return the digest under which the registry has it.
 
     Raises:
-        EngineError: the registry refuses, or the engine doesn't tell the digest.
+        PermanentError: the registry refuses, or the engine doesn't tell the digest.
     """
     if engine == "docker":
         run(push_command(engine, image))
@@ -99,10 +95,10 @@ def _digest_of_docker(image: str) -> str:
     command = ["docker", "image", "inspect", "--format={{json .RepoDigests}}", image]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise EngineError(f"docker image ended with {done.returncode}")
+        raise PermanentError(f"docker image ended with {done.returncode}")
     # An image has a digest for each repository that it was pushed to.
     repository = image.rpartition(":")[0]
     for name in json.loads(done.stdout) or ():
         if name.startswith(f"{repository}@"):
             return str(name.partition("@")[2])
-    raise EngineError(f"docker knows no digest of {image}, though it has pushed it")
+    raise PermanentError(f"docker knows no digest of {image}, though it has pushed it")

@@ -65,12 +65,12 @@ class ImageBuild:
 def build_command(engine: str, build: ImageBuild, context: Context) -> list[str]:
     """Return the command that builds an image from the folder."""
     offline = ["--build-arg=PIP_NO_INDEX=1"] if context.has_wheels else []
-    # Docker takes the time of files from BuildKit's argument SOURCE_DATE_EPOCH; the other two have
-    # a flag, and write another kind of manifest unless they are told.
-    even = [] if engine == "docker" else [f"--timestamp={epoch_s()}", "--format=docker"]
+    # Docker takes the time of files from the argument SOURCE_DATE_EPOCH, and keeps layers for the
+    # next template. The other two are told so, and which form of manifest every registry takes.
+    told = [f"--timestamp={epoch_s()}", "--format=docker", "--layers"]
     return [
-        engine, "build", f"--platform={PLATFORM}", *even, *build.arguments(), *offline,
-        f"--tag={build.image}", str(context.folder),
+        engine, "build", f"--platform={PLATFORM}", *([] if engine == "docker" else told),
+        *build.arguments(), *offline, f"--tag={build.image}", str(context.folder),
     ]  # fmt: skip
 
 

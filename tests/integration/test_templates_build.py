@@ -35,6 +35,6 @@ def test_spec_is_put_and_replaced(
             assert read.image.endswith(f"/pubsub-to-lake:{version}")
             assert read.metadata.streaming
         missing = "--spec=gs://no-such-bucket/{name}.json"
-        assert main(["spec", "pubsub_to_lake", f"{IMAGE}1", missing]) == 1
+        assert main(["spec", "pubsub_to_lake", f"{IMAGE}1", missing]) == 2
         error = capsys.readouterr().err
         assert "no-such-bucket" in error

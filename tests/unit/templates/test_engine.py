@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from templates.engine import EngineError, find_engine, push, run
+from templates.engine import find_engine, push, run
 from tests.container_engine import DIGEST, engine_of, no_engine
-from transforms.errors import ConfigError
+from transforms.errors import ConfigError, PermanentError
 
 IMAGE = "localhost:5000/headrace/lake:1"
 
@@ -63,7 +63,7 @@ def test_a_digest_that_is_not_told_is_an_error(
     """A spec by tag is not what --push promises."""
     engine = engine_of(tmp_path / "bin", monkeypatch, "docker")
     engine.answer("image", stdout=answer)
-    with pytest.raises(EngineError, match="knows no digest"):
+    with pytest.raises(PermanentError, match="knows no digest"):
         push("docker", IMAGE)
 
 
@@ -73,7 +73,7 @@ def test_what_an_engine_prints_is_not_our_output(
     """It goes to stderr; and its failure is ours."""
     engine = engine_of(tmp_path / "bin", monkeypatch, "docker")
     engine.answer("build", status=3, stdout="Step 1\n", stderr="no space\n")
-    with pytest.raises(EngineError, match="docker build ended with 3"):
+    with pytest.raises(PermanentError, match="docker build ended with 3"):
         run(["docker", "build", "."])
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "Step 1\nno space\n")
