@@ -112,7 +112,7 @@ class Dataflow:
             raise TransientError(f"{text}. {self._asked.unreachable}")
 
     def launch(self, body: Mapping[str, Any]) -> Any:
-        """Launch a Flex template, once.
+        """Launch a Flex template, once; a request that is only judged is patient as others are.
 
         Args:
             body: of the REST method, without project and region.
@@ -126,7 +126,8 @@ class Dataflow:
         launched = body["launchParameter"]
         asked = self._asked.of(launched["jobName"], launched["containerSpecGcsPath"])
         call = self._templates.launch_flex_template
-        return self._once(lambda: call(request, timeout=_LAUNCH_TIMEOUT_S), asked).job
+        send = self._patiently if body.get("validateOnly") else self._once
+        return send(lambda: call(request, timeout=_LAUNCH_TIMEOUT_S), asked).job
 
     def active(self, name: str) -> list[Any]:
         """Return the jobs of a name that have not ended."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from pipelines.params import ConfigError
 from templates import job_progress as progress
 from templates.dataflow import Dataflow
+from templates.dataflow_errors import NameTakenError
 from templates.launched import launched
 
-__all__ = ["JobRun"]
+__all__ = ["REQUESTED", "JobRun"]
 
-_REQUESTED = {"drain": progress.DRAINED, "cancel": "JOB_STATE_CANCELLED"}
+REQUESTED = {"drain": progress.DRAINED, "cancel": "JOB_STATE_CANCELLED"}
+"""The state that is asked for, to let a job end."""
 _ENDING = ("JOB_STATE_DRAINING", "JOB_STATE_CANCELLING")
 _GOOD = {
     "running": frozenset({progress.RUNNING, "JOB_STATE_DONE", "JOB_STATE_UPDATED"}),
@@ -65,7 +68,7 @@ class JobRun:
         job = progress.Job(self._dataflow, found.id, _tell)
         job.pass_over()
         if found.current_state.name not in _ENDING:
-            self._dataflow.request_state(found.id, _REQUESTED[how])
+            self._dataflow.request_state(found.id, REQUESTED[how])
         self.standing = (
             f"{self._name} has been told to {how}, and does; nothing was launched: {url}"
         )
@@ -73,6 +76,15 @@ class JobRun:
         if job.watch(lambda _state: False) == "JOB_STATE_FAILED":
             raise progress.failure(self._name, job, url)
         self.standing = f"{self._name} has ended, and nothing was launched"
+
+    def judge(self, body: Mapping[str, Any]) -> None:
+        """Let Dataflow judge a request before the running job of that name is ended for it.
+
+        Raises:
+            ConfigError: it would be refused, and not for its name alone.
+        """
+        with contextlib.suppress(NameTakenError):
+            self._dataflow.launch({**body, "validateOnly": True})
 
     def validate(self, body: Mapping[str, Any]) -> None:
         """Let Dataflow judge a request."""
@@ -96,14 +108,22 @@ class JobRun:
             raise self._no_job("--update")
         if running and not is_update:
             raise self._taken(running[0])
-        self.standing = f"whether {self._name} was launched is not known; see: {self._list}"
-        job = launched(self._dataflow, body, [each.id for each in running])
+        job = self._launched(body, [each.id for each in running])
         url = self._dataflow.target.console_url(job.id)
         self.standing = f"{self._name} goes on as {job.id}: {url}"
         _tell(f"launched: {self._name} {job.id}\n{url}")
         if wait != "no":
             _tell("a start takes some minutes; Ctrl-C ends this report, and not the job")
             self._watch(progress.Job(self._dataflow, job.id, _tell), wait, url)
+
+    def _launched(self, body: Mapping[str, Any], before: list[str]) -> Any:
+        known = self.standing
+        self.standing = f"whether {self._name} was launched is not known; see: {self._list}"
+        try:
+            return launched(self._dataflow, body, before)
+        except ConfigError:
+            self.standing = known
+            raise
 
     def _watch(self, job: progress.Job, wait: str, url: str) -> None:
         good = _GOOD[wait]

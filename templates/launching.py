@@ -19,7 +19,7 @@ from templates.checking import Checked, Place, check
 from templates.dataflow import Dataflow, Target, endpoint
 from templates.dataflow_errors import ParametersRefusedError
 from templates.job_environment import environment
-from templates.job_run import JobRun
+from templates.job_run import REQUESTED, JobRun
 from templates.references import SecretManager
 from templates.render import Launch, rest_body
 from templates.transform_names import transform_names
@@ -112,16 +112,22 @@ class Launching:
                 return stop.status
             except ParametersRefusedError as refused:
                 return _complain(refused, checked)
+            except ConfigError:
+                if self.stop:
+                    _note(run.standing)
+                raise
             except TransientError as error:
                 raise TransientError(f"{error}. How things stand: {run.standing}") from error
         return 0
 
     def _send(self, run: JobRun, checked: Checked) -> None:
-        if self.stop:
-            run.stop(self.stop, needed=not self.paths)
         if not self.paths:
+            run.stop(self.stop, needed=True)
             return
         body = rest_body(self.template, checked.texts, self.launch)
+        if self.stop:
+            run.judge(body)
+            run.stop(self.stop, needed=False)
         if self.launch.validate_only:
             run.validate(body)
         else:
@@ -129,10 +135,14 @@ class Launching:
 
     def _show(self, checked: Checked) -> None:
         name = self.launch.name_for(self.template)
+        if self.stop or self.launch.update:
+            _note(f"a running job {name} would be looked for: GET {self.target.path}/jobs")
+        if self.stop and self.paths:
+            _note("before it ends, the request below would be judged, with validateOnly")
         if self.stop:
-            _note(f"before it, a running job {name} would be told to {self.stop}, and waited for")
-        if self.launch.update:
-            _note(f"before it, a running job {name} would be looked for")
+            state = json.dumps({"requestedState": REQUESTED[self.stop]})
+            _note(f"it would be told to {self.stop}: PUT {self.target.path}/jobs/ITS_ID {state}")
+            _note("then it would be waited for")
         for secret in checked.waiting:
             _note(f"{secret} would have the text of its secret in the place of its name")
         if self.paths:

@@ -115,6 +115,7 @@ def test_drain_ends_the_running_job_and_then_launches(
     assert (other.requested, other.state) == ([], "RUNNING")
     drained = next(n for n, line in enumerate(lines) if line.endswith("JOB_STATE_DRAINED"))
     assert lines[drained + 1].startswith(f"launched: {JOB} ")
+    assert [each.body.get("validateOnly", False) for each in server.sent("launch")] == [True, False]
 
 
 def test_drain_without_a_running_job_launches(
@@ -246,7 +247,7 @@ def test_ctrl_c_while_a_job_is_drained(server: DataflowServer) -> None:
         f"stopped by SIGINT: {JOB} has been told to drain, and does; nothing was launched: https:"
     )
     assert job.requested == ["DRAINED"]
-    assert server.sent("launch") == []
+    assert server.jobs.kept == [job]
 
 
 def test_the_place_of_a_template_that_is_none(

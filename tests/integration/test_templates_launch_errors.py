@@ -151,6 +151,39 @@ def test_nobody_listens(
     assert server.requests == []
 
 
+def test_what_would_be_refused_ends_no_running_job(
+    server: DataflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The request is judged before the drain; that its name is taken is no matter then."""
+    old = server.jobs.add("pubsub-to-storage")
+    taken = Refusal(409, "ALREADY_EXISTS", "There is already an active job")
+    server.faults.append(Fault("POST .*launch", taken))
+    assert launch(NAME, "--drain", "--wait=no") == 0
+    assert old.state == "DRAINED"
+    again = server.jobs.kept[-1]
+    del server.jobs.specs[spec_of(NAME)]
+    assert launch(NAME, "--drain") == 2
+    note, line = capsys.readouterr().err.splitlines()
+    assert note == "note: nothing was sent"
+    assert "can't be read by Dataflow" in line
+    assert (again.state, again.requested) == ("QUEUED", [])
+
+
+def test_a_launch_that_is_refused_after_a_drain(
+    server: DataflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said that no job runs now."""
+    old = server.jobs.add("pubsub-to-storage")
+    denied = Refusal(403, "PERMISSION_DENIED", "no")
+    server.faults += [Fault("POST .*launch", None), Fault("POST .*launch", denied)]
+    server.faults[0].done, server.faults[0].answer = True, Refusal(409, "ALREADY_EXISTS", "taken")
+    assert launch(NAME, "--drain") == 2
+    note, line = capsys.readouterr().err.splitlines()
+    assert note == "note: pubsub-to-storage has ended, and nothing was launched"
+    assert "access is denied" in line
+    assert old.state == "DRAINED"
+
+
 def test_there_are_no_credentials(
     server: DataflowServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

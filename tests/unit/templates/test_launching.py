@@ -80,18 +80,26 @@ def test_everything_in_one_request(tmp_path: Path, capsys: pytest.CaptureFixture
         "streamingMode": "STREAMING_MODE_AT_LEAST_ONCE",
         "additionalUserLabels": {"team": "data"},
     }
-    assert "note: before it, a running job pubsub-to-pubsub would be looked for" in printed.err
+    assert "note: a running job pubsub-to-pubsub would be looked for" in printed.err
 
 
 def test_dry_run_of_a_drain(capsys: pytest.CaptureFixture[str]) -> None:
     """It says what comes first, and shows what would be launched, if anything."""
-    note = "note: before it, a running job pubsub-to-storage would be told to drain, and waited for"
+    path = "https://dataflow.googleapis.com/v1b3/projects/my-project/locations/europe-west1/jobs"
+    body = '{"requestedState": "JOB_STATE_DRAINED"}'
+    notes = [
+        f"note: a running job pubsub-to-storage would be looked for: GET {path}",
+        f"note: it would be told to drain: PUT {path}/ITS_ID {body}",
+        "note: then it would be waited for",
+    ]
     assert launch(NAME, "--drain", "--dry_run") == 0
     printed = capsys.readouterr()
-    assert (printed.err, printed.out[:5]) == (f"{note}\n", "POST ")
+    judged = "note: before it ends, the request below would be judged, with validateOnly"
+    assert printed.err.splitlines() == [notes[0], judged, *notes[1:]]
+    assert printed.out.startswith("POST ")
     assert main(["launch", NAME, *PLACE, "--drain", "--dry_run"]) == 0
     printed = capsys.readouterr()
-    assert (printed.err, printed.out) == (f"{note}\n", "")
+    assert (printed.err.splitlines(), printed.out) == (notes, "")
 
 
 @pytest.mark.parametrize(
