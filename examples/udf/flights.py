@@ -11,7 +11,11 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-AIRLINES = {"AA": "American", "B6": "JetBlue", "DL": "Delta", "UA": "United"}
+AIRLINES = {
+    "9E": "Endeavor", "AA": "American", "B6": "JetBlue", "DL": "Delta", "EV": "ExpressJet",
+    "MQ": "Envoy", "UA": "United", "US": "US Airways", "WN": "Southwest",
+}  # fmt: skip
+LATE_MINUTES = 15
 
 
 def clean(row: dict) -> dict | tuple[str, dict] | None:
@@ -30,13 +34,13 @@ def clean(row: dict) -> dict | tuple[str, dict] | None:
         "departure": row["departure"],
         "airline": AIRLINES[row["carrier"]],
         "flight": row["flight"],
-        "late": row["dep_delay"] > 15,
+        "late": row["dep_delay"] > LATE_MINUTES,
     }
 
 
 def on_time(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Keep flights that left no more than a quarter of an hour late: all rows at once."""
-    return batch.filter(pc.less_equal(batch["dep_delay"], 15))
+    return batch.filter(pc.less_equal(batch["dep_delay"], LATE_MINUTES))
 
 
 def legs(text: str) -> Iterator[str]:
