@@ -55,10 +55,17 @@ bench: $(STAMP) ## Measure side by side with Beam per element, Bytewax, DuckDB a
 	$(BIN)/python -m benchmarks.bigquery
 	$(BIN)/python -m benchmarks.broker
 
+# The image's own files are of one Python, and name the bytes of each package.
+IMAGE_LOCK = $(BIN)/uv pip compile --quiet --constraint requirements.lock --python-version 3.11 \
+  --python-platform x86_64-manylinux_2_28 --generate-hashes --no-annotate --no-header \
+  --no-emit-index-url
+
 lock: $(STAMP) ## Pin every package anew, for Python 3.10 to 3.13
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --extra dev --universal \
 	  --python-version 3.10 --no-annotate --no-header --no-emit-index-url -o requirements.lock
+	$(IMAGE_LOCK) pyproject.toml --extra delta --extra iceberg -o templates/image/requirements.txt
+	echo setuptools | $(IMAGE_LOCK) - -o templates/image/build-requirements.txt
 
 clean: ## Remove what was built and measured, and the virtual environments
 	rm -rf $(VENV) .venv-* build dist *.egg-info demo-run .pytest_cache .mypy_cache .ruff_cache .hypothesis
