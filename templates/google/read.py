@@ -7,6 +7,7 @@
 | body of flexTemplates.launch | ``launchParameter`` |
 | body of templates.launch or create | ``parameters`` as a map, with ``jobName`` and others |
 | Terraform in JSON | ``resource``, or the block itself |
+| what ``terraform show -json`` prints | ``values`` or ``planned_values`` |
 | a map of parameters | anything else |
 """
 
@@ -24,15 +25,16 @@ from templates.parameter_file import Marked, tree
 
 __all__ = ["read"]
 
+_SHOWN = ("values", "planned_values")
 _RESOURCES = ("google_dataflow_flex_template_job", "google_dataflow_job")
 _TEMPLATE = ("containerSpecGcsPath", "templateGcsPath", "gcsPath")
 _ENVIRONMENT = {"labels": "additionalUserLabels", "tempGcsLocation": "tempLocation"}
 _JOB = {"jobName": "name", "name": "name", "project": "project", "projectId": "project",
         "region": "region", "location": "region"}  # fmt: skip
 _PASSED_OVER = frozenset({
-    "containerSpec", "depends_on", "dependsOn", "launchOptions", "onDelete", "provider",
-    "skipWaitOnJobTermination", "transformNameMapping", "transformNameMappings", "update",
-    "validateOnly",
+    "containerSpec", "dependsOn", "effectiveLabels", "id", "jobId", "launchOptions", "onDelete",
+    "provider", "skipWaitOnJobTermination", "state", "terraformLabels", "timeouts",
+    "transformNameMapping", "transformNameMappings", "type", "update", "validateOnly",
 })  # fmt: skip
 _TERRAFORM = re.compile(r"(?<!\$)\$\{")
 
@@ -46,7 +48,7 @@ def read(path: Path) -> Job:
     if path.suffix == ".tf":
         raise ConfigError(
             "FILE", str(path), "is Terraform's own language, which is not read",
-            "Write the block in JSON, as a .tf.json file, or its parameters as YAML",
+            "Give what terraform show -json prints, the block in JSON, or its parameters as YAML",
         )  # fmt: skip
     if path.suffix not in (".yaml", ".yml", ".json"):
         try:
@@ -95,6 +97,9 @@ def _block(job: Job, values: Mapping[str, Marked]) -> Mapping[str, Marked] | Non
             return _map(job, values[name])
     if "resource" in values:
         return _resource(job, values["resource"])
+    for name in _SHOWN:
+        if name in values:
+            return _only(job, values[name], list(_shown(values[name])))
     parameters = values.get("parameters")
     if parameters is not None and isinstance(parameters.value, dict):
         return values
@@ -108,11 +113,30 @@ def _resource(job: Job, resource: Marked) -> Mapping[str, Marked]:
         if kind in _RESOURCES
         for named in _map(job, _single(jobs)).values()
     ]
+    return _only(job, resource, blocks)
+
+
+def _shown(each: Marked) -> Iterator[Marked]:
+    """Yield the values of jobs of templates, in whatever module they are."""
+    if isinstance(each.value, list):
+        for item in each.value:
+            yield from _shown(item)
+    if not isinstance(each.value, dict):
+        return
+    kind, values = each.value.get("type"), each.value.get("values")
+    if kind is not None and kind.value in _RESOURCES and values is not None:
+        yield values
+        return
+    for part in each.value.values():
+        yield from _shown(part)
+
+
+def _only(job: Job, holder: Marked, blocks: list[Marked]) -> Mapping[str, Marked]:
     if len(blocks) != 1:
         raise ConfigError(
-            f"{job.path}:{resource.line}: resource", None,
+            f"{job.path}:{holder.line}", None,
             f"has {len(blocks)} jobs of templates, and must have one",
-            f"Leave one block of {' or '.join(_RESOURCES)}",
+            f"Leave one of {' or '.join(_RESOURCES)}",
         )  # fmt: skip
     return _map(job, blocks[0])
 
@@ -126,6 +150,8 @@ def _single(each: Marked) -> Marked:
 def _take_block(job: Job, block: Mapping[str, Marked], *, is_terraform: bool) -> None:
     for written, each in block.items():
         name = _camel(written)
+        if each.value is None:
+            continue
         if name in _TEMPLATE:
             job.template = Given(each.value, job.path, each.line)
         elif name == "parameters":

@@ -105,6 +105,16 @@ def test_terraform(tmp_path: Path) -> None:
     check(read(written(tmp_path, "block.json", BLOCK)))
 
 
+@pytest.mark.parametrize("name", ["values", "planned_values"])
+def test_what_terraform_shows(tmp_path: Path, name: str) -> None:
+    """A state or a plan, with the job in a module, and what the provider adds of its own."""
+    job = {"type": RESOURCE, "values": BLOCK | {"id": "1", "state": "x", "zone": None}}
+    other = {"type": "google_project_service", "values": {"service": "dataflow"}}
+    modules = {"root_module": {"child_modules": [{"resources": [other, job]}]}}
+    check(read(written(tmp_path, "state.json", {"format_version": "1.0", name: modules})))
+    assert "state" not in read(tmp_path / "state.json").environment
+
+
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
 def test_parameters_alone(tmp_path: Path, suffix: str) -> None:
     """Their lines are known; nothing else is."""
@@ -158,7 +168,7 @@ def test_a_script_of_a_classic_template(tmp_path: Path) -> None:
         ("a.yaml", "launchParameter: 5\n", "a.yaml:1: must be a map"),
         ("a.yaml", "--parameters: a\n", "a.yaml:1: --parameters='a': must be NAME=VALUE"),
         ("a.yaml", "--parameters: ^~a=1\n", "a.yaml:1: has no ^"),
-        ("a.yaml", "resource: {google_dataflow_job: {}}\n", "a.yaml:1: resource: has 0 jobs"),
+        ("a.yaml", "resource: {google_dataflow_job: {}}\n", "a.yaml:1: has 0 jobs"),
         (
             "a.yaml",
             "resource:\n  google_dataflow_job:\n    j: {parameters: {t: '${var.x}'}}\n",
