@@ -126,4 +126,4 @@ def _evaluated(annotation: str, fn: Any) -> Any:
     except Exception:  # noqa: BLE001 - it is the user's
         name = annotation.partition("[")[0].strip().rpartition(".")[2]
         return _BY_NAME.get(name, annotation)
-    return found
+    return _evaluated(found, fn) if isinstance(found, str) and found != annotation else found
