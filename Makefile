@@ -64,7 +64,7 @@ lock: $(STAMP) ## Pin every package anew, for Python 3.10 to 3.13
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --extra dev --universal \
 	  --python-version 3.10 --no-annotate --no-header --no-emit-index-url -o requirements.lock
-	$(IMAGE_LOCK) pyproject.toml --extra delta --extra iceberg -o templates/image/requirements.txt
+	$(IMAGE_LOCK) pyproject.toml --extra delta --extra iceberg --extra udf -o templates/image/requirements.txt
 	echo setuptools | $(IMAGE_LOCK) - -o templates/image/build-requirements.txt
 
 clean: ## Remove what was built and measured, and the virtual environments

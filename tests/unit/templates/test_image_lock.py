@@ -17,8 +17,8 @@ from packaging.utils import canonicalize_name
 from tests.commands import ROOT
 
 IMAGE = ROOT / "templates" / "image"
-EXTRAS = ("delta", "iceberg")
-"""Of this project, that a template may be asked for: the formats of tables."""
+EXTRAS = ("delta", "iceberg", "udf")
+"""Of this project, that a template may be asked for: table formats, functions in JavaScript."""
 
 PYTHON = {
     **default_environment(),
