@@ -1,4 +1,7 @@
-"""``python -m connectors.broker``: the broker in a process of its own."""
+"""``python -m connectors.broker``: the broker in a process of its own.
+
+Exit code 0: it was asked to stop. 1: it failed. 2: a flag, or what it names, can't be used.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,9 @@ _PORT_MAX = 65_535
 _OFF = "off"
 _MEMORY = "memory"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_ABOUT = "A broker that speaks the API of Google Cloud Pub/Sub, in a process of its own."
+_UNUSABLE = (BadCertificate, BadFile, DataDirInUse, PortInUse)
+"""What is wrong with what a flag names."""
 
 
 def main(argv: list[str]) -> int:
@@ -30,13 +36,57 @@ def main(argv: list[str]) -> int:
         parser.error("--tls-cert and --tls-key: give both or none")
     if problem := _problem_of_durability(options):
         parser.error(problem)
+    if problem := _unreadable(options):
+        return _complain(problem, 2)
     _warn_of_strangers(options)
     try:
         asyncio.run(_serve(_serving(options)))
-    except (BadCertificate, BadFile, CorruptLog, DataDirInUse, PortInUse, OSError) as error:
-        print(f"broker: {error}", file=sys.stderr)
-        return 1
+    except _UNUSABLE as error:
+        return _complain(f"{_flag(error, options)}: {error}", 2)
+    except (CorruptLog, OSError) as error:
+        return _complain(*_of_data_dir(error, options))
     return 0
+
+
+def _complain(problem: object, code: int) -> int:
+    print(f"error: {problem}", file=sys.stderr)
+    return code
+
+
+def _unreadable(options: argparse.Namespace) -> str | None:
+    """Return which file can't be read, and why; None if all can."""
+    for flag in ("config", "auth", "tls_cert", "tls_key"):
+        path: Path | None = getattr(options, flag)
+        try:
+            if path is not None:
+                path.open("rb").close()
+        except OSError as error:
+            name = flag.replace("_", "-")
+            return (
+                f"--{name}='{path}': can't be read ({error.strerror}). "
+                "Name a file that this user may read"
+            )
+    return None
+
+
+def _flag(error: Exception, options: argparse.Namespace) -> str:
+    """Return the flag that an error is about."""
+    if isinstance(error, BadFile):
+        return "--config" if error.path == options.config else "--auth"
+    if isinstance(error, BadCertificate):
+        return "--tls-cert"
+    return "--data-dir" if isinstance(error, DataDirInUse) else "--port"
+
+
+def _of_data_dir(error: Exception, options: argparse.Namespace) -> tuple[str, int]:
+    """Return what to say of a failure, and the exit code: 2 if the data directory is unusable."""
+    if not isinstance(error, OSError):
+        return f"--data-dir: {error}", 1
+    path, directory = str(error.filename), str(options.data_dir)
+    if not (path.startswith(directory) or directory.startswith(path)):
+        return str(error), 1
+    rule = f"--data-dir='{directory}': can't be used ({error.strerror})"
+    return f"{rule}. Name a directory that this user may write", 2
 
 
 def _spelled(argv: list[str]) -> list[str]:
@@ -47,7 +97,7 @@ def _spelled(argv: list[str]) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m connectors.broker",
-        description=__doc__,
+        description=_ABOUT,
         epilog="Flags may be written with _ in place of -, as those of pipelines are.",
     )
     parser.add_argument("--data-dir", type=Path, help="directory of the log")
@@ -55,17 +105,22 @@ def _parser() -> argparse.ArgumentParser:
         "--durability",
         choices=[*(each.value for each in Durability), _MEMORY],
         default=Durability.ALWAYS.value,
-        help="what is answered survives a power failure (always), a kill (interval: synced every"
-        f" {limits.SYNC_INTERVAL_S:.1f} s), or nothing (memory: no --data-dir) (always)",
+        help="what is answered survives: always, a power failure; interval, a kill, and is synced"
+        f" every {limits.SYNC_INTERVAL_S:.1f} s; memory, nothing, without --data-dir."
+        " Default: always",
     )
-    parser.add_argument("--port", type=_port, default=8085, help="of gRPC; 0 takes any free (8085)")
+    parser.add_argument(
+        "--port", type=_port, default=8085, help="of gRPC; 0 takes any free one. Default: 8085"
+    )
     parser.add_argument(
         "--http-port",
         type=_http_port,
-        help="of REST, metrics and the status page; 0 takes any free one, 'off' serves none"
-        " (the one after --port, or any if that is taken)",
+        help="of REST, metrics and the status page; 0 takes any free one, off serves none."
+        " Default: the one after --port, or any if that is taken",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on. Default: 127.0.0.1"
+    )
     parser.add_argument(
         "--allow-host",
         action="append",
@@ -85,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="YAML or JSON with principals, their tokens and policies of projects; from then on"
-        " every call is checked (everybody may do all)",
+        " every call is checked. Default: nobody is asked, and everybody may do everything",
     )
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate, in PEM")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="key of --tls-cert, in PEM")

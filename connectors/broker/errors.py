@@ -131,6 +131,7 @@ class BadFile(Exception):  # noqa: N818 - says what is bad
 
     def __init__(self, path: Path, line: int, text: str) -> None:
         super().__init__(f"{path}:{line}: {text}")
+        self.path = path
 
 
 class BadCertificate(Exception):  # noqa: N818 - says what is bad

@@ -1,7 +1,5 @@
 """The broker with an authority and with TLS: who may do what, by gRPC, stream, REST and pages."""
 
-import datetime
-import ipaddress
 import json
 import subprocess
 import sys
@@ -12,9 +10,6 @@ from typing import Any, NamedTuple
 import grpc
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
 from google.pubsub_v1.services.publisher import PublisherClient
@@ -22,6 +17,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from pipelines import launch, pubsub_to_pubsub
+from tests.certificates import certificate
 from tests.processes import BrokerProcess, free_port
 
 pytestmark = pytest.mark.integration
@@ -45,36 +41,6 @@ class Api(NamedTuple):
 
     publisher: Any
     subscriber: Any
-
-
-def certificate(directory: Path) -> tuple[Path, Path]:
-    """Write a certificate of this machine's loopback, signed by itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    cert_path, key_path = directory / "cert.pem", directory / "key.pem"
-    cert_path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return cert_path, key_path
 
 
 class Served(NamedTuple):
@@ -214,10 +180,20 @@ def test_plain_clients_are_not_served(served: Served) -> None:
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        (["--auth", "{}/missing.yaml"], "missing.yaml"),
-        (["--auth", "{}/bad.yaml"], "bad.yaml:1: people is not known"),
+        (["--auth", "{}/missing.yaml"], "error: --auth='{}/missing.yaml': can't be read (No such"),
+        (["--auth", "{}/bad.yaml"], "error: --auth: {}/bad.yaml:1: people is not known"),
+        (["--config", "{}"], "error: --config='{}': can't be read (Is a directory)"),
+        (["--config", "{}/bad.yaml"], "error: --config: {}/bad.yaml:1: people is not one of"),
+        (
+            ["--tls-cert", "{}/cert.pem", "--tls-key", "{}/bad.yaml"],
+            "error: --tls-cert='{}/cert.pem': can't be read",
+        ),
+        (["--data-dir", "/proc/none"], "error: --data-dir='/proc/none': can't be used (No such"),
         (["--tls-cert", "{}/cert.pem"], "--tls-cert and --tls-key: give both or none"),
-        (["--tls-cert", "{}/bad.yaml", "--tls-key", "{}/bad.yaml"], "no certificate and its key"),
+        (
+            ["--tls-cert", "{}/bad.yaml", "--tls-key", "{}/bad.yaml"],
+            "error: --tls-cert: {}/bad.yaml and {}/bad.yaml are no certificate and its key",
+        ),
     ],
 )
 def test_bad_files_are_told_before_anything_starts(
@@ -230,10 +206,21 @@ def test_bad_files_are_told_before_anything_starts(
     done = subprocess.run(
         [*command, *arguments], capture_output=True, text=True, timeout=WAIT_S, check=False
     )
-    assert done.returncode in (1, 2)
-    assert text in done.stderr
+    assert done.returncode == 2
+    assert text.replace("{}", str(tmp_path)) in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_help_is_plain_text() -> None:
+    """It is read in a terminal: no marks, and each default is told as one."""
+    command = [sys.executable, "-m", "connectors.broker", "--help"]
+    text = subprocess.run(
+        command, capture_output=True, text=True, timeout=WAIT_S, check=True
+    ).stdout
+    assert "``" not in text
+    assert "Default: 8085" in text
+    assert "(8085)" not in text
 
 
 @pytest.fixture

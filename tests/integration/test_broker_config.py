@@ -140,9 +140,11 @@ def test_a_bad_file_stops_the_start(tmp_path: Path) -> None:
         pass
     bad = write(tmp_path, declared(ackDeadlineSeconds=5))
     missing = tmp_path / "missing.yaml"
-    for path, says in ((bad, "must be 10 to 600"), (missing, "No such file")):
+    told = f"error: --config='{missing}': can't be read (No such file or directory). Name"
+    for path, says in ((bad, "must be 10 to 600"), (missing, told)):
         done = command(tmp_path, "--config", str(path), "--reset")
-        assert done.returncode == 1
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: --config")
         assert says in done.stderr
         assert len(done.stderr.splitlines()) == 1
     with run(tmp_path, None) as broker:
@@ -153,7 +155,8 @@ def test_reset_removes_the_log_and_says_so(tmp_path: Path) -> None:
     """Other files of the directory stay; a directory in use is left alone."""
     with run(tmp_path, write(tmp_path, declared())):
         done = command(tmp_path, "--reset")
-        assert done.returncode == 1
+        assert done.returncode == 2
+        assert "error: --data-dir: " in done.stderr
         assert "in use by another broker" in done.stderr
     (tmp_path / "data" / "notes.txt").write_text("mine")
     running = subprocess.Popen(
