@@ -200,6 +200,8 @@ def _imported() -> Any:
 def _options(target: Target) -> dict[str, Any]:
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
 
+    if target.address == _GOOGLE:
+        return {}  # the client finds it, and that of another universe
     found: dict[str, Any] = {"client_options": {"api_endpoint": target.address}}
     if target.address.startswith("http://"):
         found["credentials"] = AnonymousCredentials()

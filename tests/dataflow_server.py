@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 import urllib.parse
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from google.cloud import dataflow_v1beta3 as api
@@ -61,6 +63,9 @@ class Fault:
 class DataflowServer:
     """The server, while the block runs.
 
+    Args:
+        cert: files of a certificate and its key, for https.
+
     Attributes:
         jobs: what it keeps.
         requests: all that it was asked, in order.
@@ -68,13 +73,18 @@ class DataflowServer:
         url: of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cert: tuple[Path, Path] | None = None) -> None:
         self.jobs = Jobs()
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self._lock = threading.Lock()
         self._http = _Http(("127.0.0.1", 0), _Handler, self)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        if cert is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*cert)
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        scheme = "https" if cert else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._http.server_port}"
 
     @contextmanager
     def running(self) -> Iterator[DataflowServer]:
@@ -213,7 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = urllib.parse.unquote(parts.path)
         try:
             content = json.loads(body) if body else {}
-            request = Request(self.command, path, query, content, dict(self.headers))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Request(self.command, path, query, content, headers)
             answer, code = self.server.owner.answer(request), 200
         except Refusal as refusal:
             answer, code = refusal.body(), refusal.code

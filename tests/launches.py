@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -42,9 +43,11 @@ def error_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @contextmanager
-def served(patch: pytest.MonkeyPatch) -> Iterator[DataflowServer]:
+def served(
+    patch: pytest.MonkeyPatch, cert: tuple[Path, Path] | None = None
+) -> Iterator[DataflowServer]:
     """Run the server, with all templates, where launches go; nobody waits for long."""
-    with DataflowServer().running() as server, patch.context() as patched:
+    with DataflowServer(cert).running() as server, patch.context() as patched:
         for name in TEMPLATE_NAMES:
             server.jobs.add_template(name, spec_of(name))
         patched.chdir(ROOT)

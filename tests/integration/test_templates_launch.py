@@ -8,11 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import google.auth
 import pytest
 from google.cloud import dataflow_v1beta3 as api
+from google.oauth2 import credentials
 
 from templates import dataflow
 from templates.command import main
+from tests.certificates import certificate
 from tests.commands import ROOT
 from tests.dataflow_jobs import Refusal, Step, starts
 from tests.dataflow_server import DataflowServer, Fault
@@ -51,7 +54,20 @@ def test_a_job_is_launched_and_watched_until_it_runs(
         "All workers have finished the startup processes.",
         "JOB_STATE_RUNNING",
     ]
-    assert "Authorization" not in server.sent("launch")[0].headers
+    assert "authorization" not in server.sent("launch")[0].headers
+
+
+def test_credentials_go_over_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every request, to a private endpoint too."""
+    cert = certificate(tmp_path)
+    found = credentials.Credentials(token="secret")
+    monkeypatch.setattr(google.auth, "default", lambda *_, **__: (found, "other-project"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(cert[0]))
+    with served(monkeypatch, cert) as server:
+        assert launch(NAME) == 0
+        asked = [each for each in server.requests if each.path != "/"]
+        assert {each.headers["authorization"] for each in asked} == {"Bearer secret"}
+        assert len(asked) > 5
 
 
 def test_all_templates_with_what_dry_run_prints(
