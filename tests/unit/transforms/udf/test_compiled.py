@@ -52,7 +52,7 @@ def test_errors_name_file_line_and_fix(text: str, rule: str) -> None:
 
 def test_missing_function_is_told_what_there_is() -> None:
     """What was imported is not of the file."""
-    with pytest.raises(ConfigError, match="which has: g, C$"):
+    with pytest.raises(ConfigError, match=r"which has: g, C$"):
         Compiled(PATH, "f", "from json import dumps\ndef g(row): ...\nclass C: ...\nx = 1")
 
 

@@ -66,7 +66,8 @@ def test_rows_are_routed_to_outputs_as_messages() -> None:
         def f(row):
             at = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
             other = {"at": at, "raw": b"ab", "price": decimal.Decimal("1.50"), "n": row["n"]}
-            return [row, ("odd", other), ("odd", {}), ("even", {})] if row["n"] % 2 else ("even", row)
+            several = [row, ("odd", other), ("odd", {}), ("even", {})]
+            return several if row["n"] % 2 else ("even", row)
     """
     result = applied(text, numbers(1, 2), Plan(typed=True, outputs=("odd", "even", "never")))
     assert column(result.ok, "n") == [1]
