@@ -2,7 +2,8 @@
 
 0    it went well; ``diff``: nothing differs
 1    ``diff``: something differs; ``run``, ``launch``: the job failed, or a service did not answer;
-     ``generate --check``: files are stale; ``simulate``: a check failed
+     ``generate --check``: files are stale; ``simulate``, ``build-classic``:
+     a check failed
 2    a mistake in what was given; nothing was started
 """
 
@@ -20,6 +21,7 @@ from templates import generate
 from templates.build_flags import build, spec
 from templates.catalogue import TEMPLATES, find
 from templates.checking import HERE, Checked, Place, check
+from templates.classic_build import build_classic
 from templates.difference import difference
 from templates.flags import parser
 from templates.google.command import import_google
@@ -158,4 +160,5 @@ _COMMANDS = {
     "import-google": import_google,
     "generate": _generate,
     "simulate": simulate,
+    "build-classic": build_classic,
 }

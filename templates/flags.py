@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from templates import simulation
+from templates import classic_build, simulation
 from templates.build_flags import add_build_flags, add_spec_flags
 from templates.google import command as google
 from templates.launch_flags import add_launch_flags
@@ -39,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     simulation.add_flags(
         _with_params(commands, "simulate", "rehearse a launch on Dataflow, and judge its job graph")
+    )
+    classic_build.add_flags(
+        _with_params(commands, "build-classic", "a classic template, with all parameters fixed")
     )
     return found
 

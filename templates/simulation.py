@@ -14,7 +14,7 @@ from templates.render import Launch
 from templates.sample_objects import given_objects
 from templates.simulate import TIMEOUT_S, Simulation
 
-__all__ = ["add_flags", "simulate", "tree"]
+__all__ = ["add_flags", "lines_of", "simulate", "tree"]
 
 _GOOD, _WRONG, _BAD = 0, 1, 2
 
@@ -58,13 +58,14 @@ def simulate(options: argparse.Namespace) -> int:
     if outcome.problems:
         return _BAD
     for each in outcome.findings:
-        print("\n".join(_lines(each)))
+        print("\n".join(lines_of(each)))
     if outcome.graph is not None:
         print("\n".join(["", "steps:", *tree(outcome.graph)]))
     return _GOOD if outcome.is_good else _WRONG
 
 
-def _lines(found: Finding) -> Iterator[str]:
+def lines_of(found: Finding) -> Iterator[str]:
+    """Yield the lines that tell the outcome of a check."""
     if not found.problem:
         yield f"ok     {found.name}: {found.seen}"
         return

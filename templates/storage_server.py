@@ -57,6 +57,15 @@ def binary() -> str:
     )  # fmt: skip
 
 
+def client() -> Any:
+    """Return a ``google.cloud.storage.Client``: of the local server if there is one, else Google's.
+
+    Raises:
+        ConfigError: there are no credentials.
+    """
+    return open_storage(storage_endpoint())
+
+
 def free_port() -> int:
     """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
@@ -136,7 +145,7 @@ def local_storage(folder: Path) -> Iterator[Any]:
     with storage_server(folder) as url:
         os.environ[STORAGE_EMULATOR_HOST] = url
         try:
-            yield open_storage(storage_endpoint())
+            yield client()
         finally:
             os.environ.pop(STORAGE_EMULATOR_HOST)
             if before is not None:
