@@ -94,10 +94,9 @@ class _Check:
         problems = [problem for problem in each if problem is not None]
         texts = {name: each.text for name, each in self._resolved.items()}
         waiting = tuple(name for name, each in self._resolved.items() if not each.is_complete)
-        if not problems:
-            problems += self._missing()
-        if not problems:
-            problems += self._together(texts, complete=not waiting and not self._unread)
+        problems += self._missing()
+        whole = not (problems or waiting or self._unread)
+        problems += self._together(texts) if whole else self._rules()
         places = {name: given.place for name, given in self._given.items()}
         return Checked(texts, tuple(problems), waiting, tuple(self._unread), places)
 
@@ -147,27 +146,35 @@ class _Check:
 
     def _missing(self) -> Iterator[ConfigError]:
         for spec in self._specs.values():
-            if spec.required and spec.name not in self._resolved:
+            if spec.required and spec.name not in self._given:
                 example = f" for example {spec.name}: {spec.examples[0]}" if spec.example else " it"
                 place = f"{self._file}: {spec.name}"
                 yield ConfigError(place, None, "is required", f"Write{example}")
 
-    def _together(self, texts: Mapping[str, str], *, complete: bool) -> Iterator[ConfigError]:
+    def _together(self, texts: Mapping[str, str]) -> Iterator[ConfigError]:
         try:
-            if complete:
-                validated(self._params, texts)
-            else:
-                for rule in rules(self._params):
-                    rule.check(texts)
+            validated(self._params, texts)
         except ConfigError as error:
             yield self._placed(error)
+
+    def _rules(self) -> Iterator[ConfigError]:
+        """Judge what can be told of the parameters together without their values."""
+        texts = {
+            name: self._resolved[name].text if name in self._resolved else str(given.value)
+            for name, given in self._given.items()
+        }
+        for rule in rules(self._params):
+            try:
+                rule.check(texts)
+            except ConfigError as error:  # noqa: PERF203 - a handful
+                yield self._placed(error)
 
     def _placed(self, error: ConfigError) -> ConfigError:
         """Return an error about flags as one about lines, which shows no secret."""
         names = [name for name in re.findall(r"--(\w+)", error.name) if name in self._given]
         place = max((self._given[name] for name in names), key=_position, default=None)
         value, rule = error.value, error.rule
-        for name in names:
+        for name in filter(self._resolved.__contains__, names):
             if self._resolved[name].has_secret:
                 value = self._given[name].value
                 rule = rule.replace(self._resolved[name].text, "the secret")

@@ -126,12 +126,15 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     """In the order of the file."""
     found = problems(tmp_path, window="5x", nonsense="1", shards="0", disorder="long")
     assert [each.split(": ")[0] for each in found] == [f"f.yaml:{line}" for line in (5, 6, 7, 8)]
+    found = problems(tmp_path, window="5x", output=None, catalog="c", topic="${env:NONE}")
+    names = ["window='5x'", "topic='${env:NONE}'", "output", "subscription or topic", "catalog='c'"]
+    assert [each.split(": ")[1] for each in found] == names
 
 
 def test_no_parameters_miss_all_that_is_required(tmp_path: Path) -> None:
     """Each is named."""
     found = problems(tmp_path, **dict.fromkeys(GOOD))
-    names = ("schema", "output", "dead_letter")
+    names = ("schema", "output", "dead_letter", "subscription or topic")
     assert [each.split(": ")[1] for each in found] == list(names)
 
 
