@@ -91,11 +91,12 @@ class KeptJob:
             return
         self.state, said = self.script.pop(0)
         for each in said:
-            self._say(each)
+            self.say(each)
         if self.state == "RUNNING" and self.replaces is not None:
             self.replaces.state, self.replaces.script = "UPDATED", []
 
-    def _say(self, said: Said) -> None:
+    def say(self, said: Said) -> None:
+        """Add a message."""
         number = next(self._clock)
         self.messages.append(
             api.JobMessage(
@@ -130,12 +131,14 @@ class Jobs:
     Attributes:
         specs: container specs by the places of their objects.
         next_script: of the next job that is launched.
+        knows_names: whether a list can be asked for the jobs of one name.
     """
 
     def __init__(self) -> None:
         self.kept: list[KeptJob] = []
         self.specs: dict[str, dict[str, Any]] = {}
         self.next_script: list[Step] = starts()
+        self.knows_names = True
 
     def add_template(self, name: str, place: str) -> None:
         """Put the container spec of a template of the catalogue at a place."""

@@ -17,7 +17,7 @@ from templates import dataflow
 from templates.command import main
 from tests.certificates import certificate
 from tests.commands import ROOT
-from tests.dataflow_jobs import Refusal, Step, starts
+from tests.dataflow_jobs import Refusal, Said, Step, starts
 from tests.dataflow_server import DataflowServer, Fault
 from tests.examples import TEMPLATE_NAMES, bucket
 from tests.launches import PLACE, launch, launch_argv, served, spec_of
@@ -55,6 +55,8 @@ def test_a_job_is_launched_and_watched_until_it_runs(
         "JOB_STATE_RUNNING",
     ]
     assert "authorization" not in server.sent("launch")[0].headers
+    asked = server.sent("GET .*/messages")
+    assert [each.query.get("startTime") for each in asked] == [None, None, "2026-11-23T10:00:00Z"]
 
 
 def test_credentials_go_over_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,13 +127,18 @@ def test_drain_ends_the_running_job_and_then_launches(
 ) -> None:
     """In this order; another job is left alone."""
     old, other = server.jobs.add(JOB), server.jobs.add("another")
+    old.say(Said("Old news."))
+    server.jobs.knows_names = False
+    server.faults.append(Fault("POST .*launch", Refusal(503, "UNAVAILABLE", "busy")))
     assert launch(NAME, "--drain") == 0
     lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if "Old news" in line]
     assert (old.requested, old.state) == (["DRAINED"], "DRAINED")
     assert (other.requested, other.state) == ([], "RUNNING")
     drained = next(n for n, line in enumerate(lines) if line.endswith("JOB_STATE_DRAINED"))
     assert lines[drained + 1].startswith(f"launched: {JOB} ")
-    assert [each.body.get("validateOnly", False) for each in server.sent("launch")] == [True, False]
+    judged = [each.body.get("validateOnly", False) for each in server.sent("launch")]
+    assert judged == [True, True, False]
 
 
 def test_drain_without_a_running_job_launches(
