@@ -155,8 +155,8 @@ def schema_of(table: str) -> Need:
         shown = re.sub(r"^([^.:{}]+)\.([^.]+)\.", r"\1:\2.", name)
         return (
             "the columns, which Google's template reads from the table. Write them to a file: "
-            f"bq show --schema --format=prettyjson '{shown}' > schema.json. Fields of a payload "
-            "that it lacks are ignored; Google's template rejects the row"
+            f"bq show --schema --format=prettyjson '{shown}' > schema.json, for Dataflow on Cloud "
+            "Storage. Fields of a payload that it lacks are ignored; Google's template rejects the row"
         )
 
     return Need("schema", why, example="schema.json")

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 
 from pipelines.params import ConfigError
 from templates.google import bigquery, files, lake, topics
 from templates.google.absent import ABSENT
 from templates.google.declared import Equivalent
 
-__all__ = ["ABSENT", "EQUIVALENTS", "find", "named_by"]
+__all__ = ["ABSENT", "EQUIVALENTS", "find", "fitting", "named_by"]
 
 EQUIVALENTS = (
     *bigquery.EQUIVALENTS, *files.EQUIVALENTS, *topics.EQUIVALENTS, *lake.EQUIVALENTS
 )  # fmt: skip
 
 _ENDINGS = re.compile(r"([._-]metadata|\.json)$", re.IGNORECASE)
+
+
+def fitting(names: Collection[str]) -> list[str]:
+    """Return the templates that have all these parameters, the usual ones first; at most four."""
+    found = [each.google for each in EQUIVALENTS if _has(each, names)]
+    return (found or [each.google for each in EQUIVALENTS])[:4]
+
+
+def _has(equivalent: Equivalent, names: Collection[str]) -> bool:
+    return set(names) <= {each.name for each in equivalent.parameters()}
 
 
 def named_by(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -11,11 +12,14 @@ from pipelines.rules import ExactlyOneOf
 from templates.catalogue import Template
 from templates.catalogue import find as find_ours
 from templates.google.declared import Equivalent, Need, Refused, Taken, Unneeded, Values
-from templates.google.equivalents import find, named_by
+from templates.google.equivalents import find, fitting, named_by
 from templates.google.job import Given, Job, texts
 from templates.google.options import OPTIONS
 
 __all__ = ["Imported", "Left", "Open", "Written", "imported"]
+
+
+_PLACEHOLDER = re.compile(r"<[A-Za-z][\w -]*>")
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,16 @@ def _equivalent(job: Job, name: str | None) -> Equivalent:
     if job.template is None:
         raise ConfigError(
             str(job.path), None, "does not tell which template the parameters are of",
-            "Give --template, for example --template=PubSub_to_BigQuery_Flex",
+            f"Give --template: {' or '.join(fitting(job.parameters))}",
         )  # fmt: skip
     return find(named_by(str(job.template.value)), f"{job.template.place}: template")
+
+
+def _empty(name: str, given: Given) -> ConfigError:
+    return ConfigError(
+        f"{given.place}: {name}", given.value, "is a place of Google's page that was not filled in",
+        "Write its value, or leave it out",
+    )  # fmt: skip
 
 
 class _Import:
@@ -112,6 +123,7 @@ class _Import:
         self._specs = {spec.name: spec for spec in self._found.template.parameters}
         self._defaults = {each.name: each.default for each in equivalent.parameters()}
         self._entries: dict[str, Written | Open] = {}
+        self._take_out()
         self._values = Values(
             {name: str(each.value) for name, each in job.parameters.items()},
             self._defaults,
@@ -120,7 +132,6 @@ class _Import:
         )
 
     def run(self) -> Imported:
-        self._move_options()
         for rule in self._found.equivalent.rules:
             if isinstance(rule, Taken):
                 self._take(rule)
@@ -139,12 +150,15 @@ class _Import:
                 self._found.open.append(entry)
         return self._found
 
-    def _move_options(self) -> None:
-        """Flex templates take options of the workers among the parameters too."""
+    def _take_out(self) -> None:
+        """Take out what is no parameter: Flex templates take options of the workers there too."""
         for name, given in list(self._job.parameters.items()):
-            if name in self._defaults:
+            if _PLACEHOLDER.fullmatch(str(given.value)):
+                self._found.lost.append(_empty(name, given))
+                del self._job.parameters[name]
+            elif name in self._defaults:
                 continue
-            if name in OPTIONS:
+            elif name in OPTIONS:
                 self._job.environment.setdefault(OPTIONS[name], given)
             else:
                 self._found.lost.append(self._unknown(name, given))

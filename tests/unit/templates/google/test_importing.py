@@ -251,6 +251,17 @@ def test_parameters_that_nobody_knows_are_told() -> None:
     }  # fmt: skip
 
 
+def test_what_was_not_filled_in_is_told() -> None:
+    """In the commands of Google's pages each value is a name in angle brackets."""
+    found = result("PubSub_to_BigQuery_Flex", outputDeadletterTable="<outputDeadletterTable>",
+                   outputTableSpec="p:d.t")  # fmt: skip
+    [error] = found.lost
+    assert error.name == "job.yaml:0: outputDeadletterTable"
+    assert "not filled in" in error.rule
+    written = {each.spec.name: each.text for each in found.written}
+    assert written["dead_letter"] == "p:d.t_dead_letters"
+
+
 def test_what_is_left_out_has_a_reason() -> None:
     """At its place; what was empty was never there."""
     found = result(
@@ -266,8 +277,10 @@ def test_what_is_left_out_has_a_reason() -> None:
 
 def test_no_template_is_an_error() -> None:
     """And one that is given counts above the file's."""
-    with pytest.raises(ConfigError, match="Give --template"):
+    with pytest.raises(ConfigError, match="Give --template: PubSub_to_BigQuery_Flex or "):
         imported(job({}))
+    with pytest.raises(ConfigError, match=r"Give --template: Cloud_PubSub_to_Cloud_PubSub$"):
+        imported(job({"filterKey": "kind"}))
     found = imported(job({}, "Cloud_PubSub_to_Splunk"), "PubSub_to_BigQuery_Flex")
     assert found.equivalent == find("PubSub_to_BigQuery_Flex")
     with pytest.raises(ConfigError, match=r"job.yaml:1: template.*Splunk.*no sink"):
