@@ -156,7 +156,8 @@ def schema_of(table: str) -> Need:
         return (
             "the columns, which Google's template reads from the table. Write them to a file: "
             f"bq show --schema --format=prettyjson '{shown}' > schema.json, for Dataflow on Cloud "
-            "Storage. Fields of a payload that it lacks are ignored; Google's template rejects the row"
+            "Storage. Fields of a payload that it lacks are ignored; Google's template rejects the "
+            "row"
         )
 
     return Need("schema", why, example="schema.json")
