@@ -20,6 +20,7 @@ reader can tell one that comes twice.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -28,14 +29,16 @@ import apache_beam as beam
 from connectors import dead_letter, pubsub
 from pipelines import checks, kinds, launch
 from pipelines.dead_letters import DeadLetters
+from pipelines.filters import unmatched
 from pipelines.pacing import Paced
 from pipelines.params import Group, param
 from pipelines.source import Limits
 from pipelines.topic_output import TopicOutput
 from pipelines.user_function import Rows, UserFunctions
 from transforms.batch import Batch
-from transforms.errors import ConfigError
+from transforms.errors import ConfigError, PermanentError
 from transforms.message import MESSAGE_SCHEMA
+from transforms.metrics import MESSAGES_READ
 from transforms.project import Project
 
 __all__ = ["Params", "build"]
@@ -133,6 +136,16 @@ class Params(Failures, Limits, UserFunctions, TopicOutput, Paced, DeadLetters):
                 "Give a folder or a table",
             )  # fmt: skip
         checks.require_order("--since", self.since, "--until", self.until)
+
+    def accept(self, totals: Mapping[str, int]) -> None:
+        """Leave a subscription as it is if nothing in it is meant: all of it would be moved."""
+        text = unmatched(self, totals)
+        read = totals.get(MESSAGES_READ.name, 0)
+        if text and read and isinstance(self.failures, dead_letter.Subscription):
+            raise PermanentError(
+                f"{text}. Nothing was published, moved or acknowledged. See with --dry_run what "
+                "there is, and correct the filter"
+            )
 
     def rows(self, messages: beam.PCollection[Batch]) -> Rows:
         """Add the function, if there is one; it sees the message and not the reason."""

@@ -9,13 +9,13 @@ from typing import Any
 from pipelines.params import Group, specs
 from transforms.metrics import MESSAGES_READ, ROWS_FILTERED
 
-__all__ = ["tell_unmatched"]
+__all__ = ["tell_unmatched", "unmatched"]
 
 _log = logging.getLogger("headrace")
 
 
-def tell_unmatched(params: Any, totals: Mapping[str, int]) -> None:
-    """Log a warning if the filters of a run that has ended have left nothing.
+def unmatched(params: Any, totals: Mapping[str, int]) -> str:
+    """Return what to say if the filters of a run have left nothing, else nothing.
 
     Args:
         params: of the pipeline; its ``FILTERS`` name the parameters.
@@ -23,9 +23,17 @@ def tell_unmatched(params: Any, totals: Mapping[str, int]) -> None:
     """
     given = ", ".join(_given(params))
     read = totals.get(MESSAGES_READ.name, 0)
-    if given and read == totals.get(ROWS_FILTERED.name, 0):
-        what = f"all {read:,} that were read" if read else "everything"
-        _log.warning("nothing is left: %s leaves out %s", given, what)
+    if not given or read != totals.get(ROWS_FILTERED.name, 0):
+        return ""
+    what = f"all {read:,} that were read" if read else "everything"
+    return f"nothing is left: {given} leaves out {what}"
+
+
+def tell_unmatched(params: Any, totals: Mapping[str, int]) -> None:
+    """Log a warning if the filters of a run that has ended have left nothing; as ``unmatched``."""
+    text = unmatched(params, totals)
+    if text:
+        _log.warning("%s", text)
 
 
 def _given(params: Any) -> Iterator[str]:

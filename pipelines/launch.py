@@ -22,7 +22,7 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -163,9 +163,10 @@ def _launch(module: ModuleType, argv: Sequence[str]) -> None:
         _ = options.view_as(ProgressOptions).log_every_s  # a ConfigError if it is none
         if direct.is_bounded(runner) or is_local(runner):
             require_services(params)
-        figures = params.figures() if isinstance(params, Group) else WRITING
+        ours = params if isinstance(params, Group) else Group()
+        figures = ours.figures()
         if direct.is_bounded(runner):
-            commit = run_bounded(build, rest, limits, dry=dry, figures=figures)
+            commit = run_bounded(build, rest, limits, dry=dry, figures=figures, accept=ours.accept)
             if commit is not None:
                 tell_unmatched(params, commit.counts)
         elif is_local(runner):
@@ -193,6 +194,7 @@ def run_bounded(
     *,
     dry: bool = False,
     figures: Figures = WRITING,
+    accept: Callable[[Mapping[str, int]], None] = lambda _totals: None,
 ) -> Commit | None:
     """Run a graph on this machine until its sources are drained, and commit it as a whole.
 
@@ -202,6 +204,7 @@ def run_bounded(
         limits: where reading stops although the backlog may hold more.
         dry: take everything back in the end: messages come again, and there is no commit.
         figures: what the progress line tells.
+        accept: is given the numbers of the metrics, and raises if the run must not commit.
 
     Guarantees:
         Nothing is visible and nothing is acknowledged unless the whole graph has succeeded.
@@ -220,6 +223,7 @@ def run_bounded(
             _execute(pipeline)
         if dry:
             return None
+        accept(progress.totals)
         with uninterrupted():
             return run.commit(dict(progress.totals))
 

@@ -95,6 +95,12 @@ class Group:
     def check(self) -> None:
         """Raise ConfigError if values contradict each other."""
 
+    def accept(self, totals: Mapping[str, int]) -> None:
+        """Raise PermanentError if a bounded run must not commit, given the numbers of its metrics.
+
+        It is then taken back: nothing is visible, nothing is acknowledged.
+        """
+
     def __post_init__(self) -> None:
         for owner in _lineage(type(self)):
             if "check" in vars(owner):

@@ -39,7 +39,7 @@ class Summary:
             known += samples[: SAMPLES_MAX - len(known)]
 
     def text(self) -> str:
-        """Return the counts, most first, each with its samples."""
+        """Return the counts, most first, each with its samples; then their sum, by fate."""
         if not self.counts:
             return "no dead letters were found"
         lines = []
@@ -47,7 +47,14 @@ class Summary:
             fate, step, kind = group
             lines.append(f"{count:>9,}  {fate}  {step}: {kind}")
             lines += [f"{'':9}  {sample}" for sample in self.samples.get(group, [])]
-        return "\n".join(lines)
+        return "\n".join([*lines, self._sum()])
+
+    def _sum(self) -> str:
+        fates: Counter[str] = Counter()
+        for (fate, _, _), count in self.counts.items():
+            fates[fate] += count
+        parts = (f"{count:,} {fate}" for fate, count in fates.most_common())
+        return f"{fates.total():>9,}  read = {' + '.join(parts)}"
 
 
 def summarize(failures: Batch, fate: str) -> Summary:

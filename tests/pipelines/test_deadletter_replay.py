@@ -187,10 +187,28 @@ def test_dry_run_shows_and_does_nothing(
         assert re.search(r"^ +5  to replay  Parse: wrong_type$", shown, re.M), shown
         assert re.search(r"^ +30  not meant  Parse: invalid_utf8$", shown, re.M), shown
         assert '\'{"n": "x"}\'' in shown
+        assert shown.splitlines()[-1] == "       35  read = 30 not meant + 5 to replay"
     assert take("again") == []
     assert not (tmp_path / "still_dead").exists()
     assert replay(tmp_path, read) == 0
     same(take("again"), MALFORMED + WRONG)
+
+
+def test_misspelt_filter_moves_nothing(
+    broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A subscription of which nothing is meant stays as it is; the right name takes it up."""
+    fail(tmp_path, topic("dead"))
+    capsys.readouterr()
+    assert replay(tmp_path, subscription("dead"), "--step=Pars") == 1
+    error = capsys.readouterr().err
+    assert "error: nothing is left: --step=Pars leaves out all 35 that were read" in error
+    assert "Nothing was published, moved or acknowledged" in error
+    assert take("again") == []
+    assert rows(tmp_path / "still_dead") == []
+    assert replay(tmp_path, subscription("dead"), "--step=Parse") == 0
+    same(take("again"), MALFORMED + WRONG)
+    assert replay(tmp_path, subscription("dead"), "--step=Pars") == 0  # there is nothing left
 
 
 def test_what_keeps_failing_is_not_replayed_for_ever(broker: Broker, tmp_path: Path) -> None:
