@@ -1,12 +1,12 @@
 """``python -m templates import-google``: what it prints and writes, and its exit codes."""
 
+import json
 import shlex
 from pathlib import Path
 
 import pytest
 
 from templates.command import main
-from templates.flags import parser
 from tests.commands import ROOT
 
 GOOD = """
@@ -31,23 +31,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def _filled_in(command: str) -> list[str]:
+    """Return the words behind ``templates`` of a command that was printed."""
+    named = command.replace("PARAMS.yaml", "params.yaml").replace("PROJECT", "my-project")
+    return shlex.split(named)[3:]
+
+
 def test_a_job_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """The file alone on stdout; what was left out, and what comes next, beside it."""
     assert main(["import-google", "good.yaml"]) == 0
     printed = capsys.readouterr()
     Path("params.yaml").write_text(printed.out)
-    assert main(["validate", "pubsub_to_storage", "--params", "params.yaml"]) == 0
     *told, validate, launch = printed.err.splitlines()
     assert told == [
         "left out: good.yaml:9: avroTempDirectory: objects appear whole, without temporary ones",
         "left out: good.yaml:5: zone: launch has no such flag",
         "then:",
     ]
-    for command in (validate, launch):
-        words = shlex.split(command)
-        assert words[:3] == ["python", "-m", "templates"]
-        parser().parse_args(words[3:])
-    assert "--region=europe-west1 --max_workers=4" in launch
+    assert shlex.split(validate)[:3] == shlex.split(launch)[:3] == ["python", "-m", "templates"]
+    assert main(_filled_in(validate)) == 0
+    assert main([*_filled_in(launch), "--dry_run"]) == 0
+    _, _, body = capsys.readouterr().out.partition("\n{")
+    request = json.loads("{" + body)
+    assert request["launchParameter"]["environment"] == {"maxWorkers": 4}
+    assert request["launchParameter"]["parameters"]["window"] == "fixed:5m"
 
 
 def test_a_job_is_written(capsys: pytest.CaptureFixture[str]) -> None:
