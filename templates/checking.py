@@ -12,6 +12,7 @@ from pathlib import Path
 from pipelines.params import ConfigError, Spec, parsed, rules, validated
 from templates.catalogue import Template
 from templates.cloud_values import is_object, refuse_local
+from templates.google.equivalents import is_of_google
 from templates.parameter_file import Given, overlaid, typed_text
 from templates.references import Resolved, Secrets, resolved
 
@@ -115,6 +116,8 @@ class _Check:
             close = difflib.get_close_matches(name, self._specs, n=1)
             see = f"See: python -m templates describe {self._name}"
             fix = f"Did you mean {close[0]}?" if close else see
+            if is_of_google(name):
+                fix = "It is of a template of Google's: python -m templates import-google FILE"
             place = f"{given.place}: {name}"
             raise ConfigError(place, None, f"is no parameter of {self._name}", fix)
         return self._specs[name]

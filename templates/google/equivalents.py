@@ -11,7 +11,7 @@ from templates.google import bigquery, files, lake, topics
 from templates.google.absent import ABSENT
 from templates.google.declared import Equivalent
 
-__all__ = ["ABSENT", "EQUIVALENTS", "find", "fitting", "named_by"]
+__all__ = ["ABSENT", "EQUIVALENTS", "find", "fitting", "is_of_google", "named_by"]
 
 EQUIVALENTS = (
     *bigquery.EQUIVALENTS, *files.EQUIVALENTS, *topics.EQUIVALENTS, *lake.EQUIVALENTS
@@ -24,6 +24,11 @@ def fitting(names: Collection[str]) -> list[str]:
     """Return the templates that have all these parameters, the usual ones first; at most four."""
     found = [each.google for each in EQUIVALENTS if _has(each, names)]
     return (found or [each.google for each in EQUIVALENTS])[:4]
+
+
+def is_of_google(name: str) -> bool:
+    """Tell whether a name is of a parameter in Google's style: ``inputSubscription``."""
+    return name != name.lower() and any(_has(each, [name]) for each in EQUIVALENTS)
 
 
 def _has(equivalent: Equivalent, names: Collection[str]) -> bool:

@@ -55,6 +55,13 @@ def test_good_parameters_are_texts_of_flags() -> None:
             "f.yaml:5: windw: is no parameter of pubsub_to_lake. Did you mean window?",
         ),
         (
+            {"inputSubscription": "projects/p/subscriptions/flights"},
+            (
+                "f.yaml:5: inputSubscription: is no parameter of pubsub_to_lake. "
+                "It is of a template of Google's: python -m templates import-google FILE"
+            ),
+        ),
+        (
             {"window": "5x"},
             (
                 "f.yaml:5: window='5x': must be a whole number and a unit: ms, s, m, h or d. "
