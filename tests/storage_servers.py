@@ -28,10 +28,10 @@ START_S = 20.0
 STOP_POLL_S = 0.02
 
 
-def command(folder: Path, port: int) -> list[str]:
-    """Return the command of the server; skip on a laptop without it, fail in CI."""
+def require_server() -> None:
+    """Skip on a laptop without the server's program, fail in CI."""
     try:
-        return storage_server.command(folder, port)
+        storage_server.binary()
     except ConfigError as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))
@@ -49,7 +49,8 @@ class StorageServer(ServerProcess):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._command = command(folder, self.port)
+        require_server()
+        self._command = storage_server.command(folder, self.port)
 
     def _launch(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
