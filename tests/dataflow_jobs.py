@@ -130,6 +130,7 @@ class Jobs:
 
     Attributes:
         specs: container specs by the places of their objects.
+        classic: metadata of classic templates by the places of theirs.
         next_script: of the next job that is launched.
         knows_names: whether a list can be asked for the jobs of one name.
     """
@@ -137,6 +138,7 @@ class Jobs:
     def __init__(self) -> None:
         self.kept: list[KeptJob] = []
         self.specs: dict[str, dict[str, Any]] = {}
+        self.classic: dict[str, dict[str, Any]] = {}
         self.next_script: list[Step] = starts()
         self.knows_names = True
 
@@ -168,16 +170,27 @@ class Jobs:
     def launch(self, request: api.LaunchFlexTemplateRequest) -> KeptJob | None:
         """Launch a job, or None if the request is only judged."""
         asked = request.launch_parameter
-        if not re.fullmatch("[a-z]([-a-z0-9]{0,1022}[a-z0-9])?", asked.job_name):
-            raise Refusal(400, "INVALID_ARGUMENT", f"The job name {asked.job_name!r} is invalid.")
+        _check_name(asked.job_name)
         spec = self.specs.get(asked.container_spec_gcs_path)
         if spec is None:
-            text = "(78f666ea16e50f79): Unable to open template file: "
-            raise Refusal(404, "NOT_FOUND", f"{text}{asked.container_spec_gcs_path}.")
+            raise _absent(asked.container_spec_gcs_path)
         _check_parameters(spec["metadata"]["parameters"], dict(asked.parameters))
         if request.validate_only:
             return None
         return self._started(asked, bool(spec["metadata"].get("streaming")))
+
+    def classic_template(self, place: str) -> dict[str, Any]:
+        """Return the metadata of a classic template."""
+        if place not in self.classic:
+            raise _absent(place)
+        return self.classic[place]
+
+    def launch_classic(self, place: str, asked: Any, *, judge: bool = False) -> KeptJob | None:
+        """Launch a job of a classic template, or None if the request is only judged."""
+        metadata = self.classic_template(place)
+        _check_name(asked.job_name)
+        _check_parameters(metadata.get("parameters", []), dict(asked.parameters))
+        return None if judge else self._started(asked, bool(metadata.get("streaming")))
 
     def _started(self, asked: Any, is_streaming: bool) -> KeptJob:
         active = self.active(asked.job_name)
@@ -194,6 +207,16 @@ class Jobs:
         self.kept.append(job)
         self.next_script = starts()
         return job
+
+
+def _absent(place: str) -> Refusal:
+    text = f"(78f666ea16e50f79): Unable to open template file: {place}."
+    return Refusal(404, "NOT_FOUND", text)
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch("[a-z]([-a-z0-9]{0,1022}[a-z0-9])?", name):
+        raise Refusal(400, "INVALID_ARGUMENT", f"The job name {name!r} is invalid.")
 
 
 def violation(parameter: str, description: str) -> dict[str, str]:

@@ -13,32 +13,21 @@ import ssl
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from google.cloud import dataflow_v1beta3 as api
 from google.protobuf import json_format
 
 from tests.dataflow_jobs import Jobs, Refusal
+from tests.dataflow_methods import METHODS, Request
 
 __all__ = ["DataflowServer", "Fault", "Request"]
 
 _PLACE = "/v1b3/projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+)"
-_ALT = ("$alt", "alt")
-
-
-class Request(NamedTuple):
-    """What was asked."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    body: dict[str, Any]
-    headers: dict[str, str]
 
 
 @dataclass
@@ -128,81 +117,12 @@ class DataflowServer:
         return None
 
     def _done(self, request: Request) -> bytes:
-        for method, path, do in _METHODS:
+        for method, path, do in METHODS:
             match = re.fullmatch(_PLACE + path, request.path)
             if match and method == request.method:
                 answer = do(self.jobs, request, match.groupdict())
                 return json_format.MessageToJson(type(answer).pb(answer)).encode()
         raise Refusal(404, "NOT_FOUND", f"no method {request.method} {request.path}")
-
-
-def _message(kind: Any, request: Request, names: dict[str, str], body: str = "*") -> Any:
-    """Return a request's message; ``body`` is the field that the body is, ``*`` for all."""
-    content: dict[str, Any] = {
-        _camel({"project": "project_id", "region": "location"}.get(name, name)): value
-        for name, value in names.items()
-    }
-    query = {name: value for name, value in request.query.items() if name not in _ALT}
-    content |= query
-    content |= request.body if body == "*" else {body: request.body}
-    try:
-        return kind.wrap(json_format.ParseDict(content, kind.pb()()))
-    except json_format.ParseError as error:
-        text = f"Invalid JSON payload received. {error}"
-        raise Refusal(400, "INVALID_ARGUMENT", text) from error
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(each.title() for each in others)
-
-
-def _launch(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
-    job = jobs.launch(_message(api.LaunchFlexTemplateRequest, request, names))
-    found = job.message(names["project"], names["region"]) if job else None
-    return api.LaunchFlexTemplateResponse(job=found)
-
-
-def _list(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
-    asked = _message(api.ListJobsRequest, request, names)
-    if asked.filter != api.ListJobsRequest.Filter.ACTIVE:
-        raise Refusal(501, "UNIMPLEMENTED", "only filter=ACTIVE is kept here")
-    found = jobs.active(asked.name if jobs.knows_names else "")
-    start = int(asked.page_token or 0)  # one on a page: whoever reads only the first, is found out
-    more = str(start + 1) if len(found) > start + 1 else ""
-    page = [job.message(names["project"], names["region"]) for job in found[start : start + 1]]
-    return api.ListJobsResponse(jobs=page, next_page_token=more)
-
-
-def _get(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
-    job = jobs.find(_message(api.GetJobRequest, request, names).job_id)
-    job.step()
-    return job.message(names["project"], names["region"])
-
-
-def _update(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
-    asked = _message(api.UpdateJobRequest, request, names, "job")
-    job = jobs.find(asked.job_id)
-    job.ask(asked.job.requested_state.name.removeprefix("JOB_STATE_"))
-    return job.message(names["project"], names["region"])
-
-
-def _say(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
-    asked = _message(api.ListJobMessagesRequest, request, names)
-    found = jobs.find(asked.job_id).messages
-    since = asked.start_time
-    return api.ListJobMessagesResponse(
-        job_messages=[each for each in found if since is None or each.time >= since]
-    )
-
-
-_METHODS: list[tuple[str, str, Callable[[Jobs, Request, dict[str, str]], Any]]] = [
-    ("POST", "/flexTemplates:launch", _launch),
-    ("GET", "/jobs", _list),
-    ("GET", "/jobs/(?P<job_id>[^/]+)", _get),
-    ("PUT", "/jobs/(?P<job_id>[^/]+)", _update),
-    ("GET", "/jobs/(?P<job_id>[^/]+)/messages", _say),
-]
 
 
 class _Http(ThreadingHTTPServer):

@@ -1,12 +1,10 @@
 """What goes wrong with a launch: one clear line each, with the fix and an exit code."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import google.auth
 import pytest
-import requests
 
 from templates import dataflow
 from templates.references import SecretManager
@@ -261,14 +259,3 @@ def test_an_object_that_may_not_be_read_is_left_to_the_job(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
     assert launch("pubsub_to_lake", "--job_name=two", "--wait=no") == 0
     assert "note: schema names an object that was not read" in error_line(capsys)
-
-
-def test_the_server_refuses_what_the_api_does_not_have(server: DataflowServer) -> None:
-    """Else these tests would prove nothing about the requests."""
-    target = dataflow.Target("my-project", "europe-west1", server.url)
-    bad = {"launchParameter": {"jobName": "a", "envronment": {}}}
-    answer = requests.post(target.launch_url, json=bad, timeout=10)
-    assert answer.status_code == 400
-    assert "envronment" in json.dumps(answer.json())
-    answer = requests.get(f"{target.path}/jobs", params={"filtre": "3"}, timeout=10)
-    assert answer.status_code == 400
