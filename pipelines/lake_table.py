@@ -32,6 +32,10 @@ class LakeTable(Group):
             ("add_columns",), "table_format", "is for tables: each plain file has its own columns",
             ("delta", "iceberg"),
         ),
+        OnlyWith(
+            ("commit_every",), "table_format", "is for tables: a plain file is there when it is "
+            "complete", ("delta", "iceberg"),
+        ),
     )  # fmt: skip
 
     table_format: str = param(

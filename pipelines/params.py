@@ -171,15 +171,38 @@ def validated(params_class: type[P], texts: Mapping[str, str]) -> P:
     """
     declared = specs(params_class)
     values = {spec.name: parsed(spec, texts[spec.name]) for spec in declared if spec.name in texts}
+    _refuse_several_missing(params_class, texts)
     for rule in rules(params_class):
         rule.check(texts)
-    for spec in declared:
-        if spec.required and spec.name not in texts:
-            raise ConfigError(spec.flag, None, "is required", _fix(spec))
+    for spec in _missing(declared, texts):
+        raise ConfigError(spec.flag, None, "is required", _fix(spec))
     try:
         return params_class(**values)
     except ConfigError as error:
         raise _as_typed(error, texts) from error
+
+
+def _missing(declared: Sequence[Spec], texts: Mapping[str, str]) -> list[Spec]:
+    return [spec for spec in declared if spec.required and spec.name not in texts]
+
+
+def _refuse_several_missing(params_class: type, texts: Mapping[str, str]) -> None:
+    """Name all that is missing at once: who is told of one after the other starts as often."""
+    declared = specs(params_class)
+    required = _missing(declared, texts)
+    choices = [
+        rule
+        for rule in rules(params_class)
+        if isinstance(rule, ExactlyOneOf) and not set(rule.names) & set(texts)
+    ]
+    if len(required) + len(choices) > 1:
+        first = {spec.name: spec for spec in declared}
+        examples = [_example(first[rule.names[0]]) for rule in choices]
+        examples += [_example(spec) for spec in required]
+        names = [*(rule.flags for rule in choices), *(spec.flag for spec in required)]
+        raise ConfigError(
+            ", ".join(names), None, "are required", "Give for example " + " ".join(examples)
+        )
 
 
 def _as_typed(error: ConfigError, texts: Mapping[str, str]) -> ConfigError:
@@ -209,6 +232,12 @@ def _place(error: ConfigError, text: str) -> str:
 
 def _fix(spec: Spec) -> str:
     return f"Give for example {spec.flag}={spec.example}" if spec.example else f"Give {spec.flag}"
+
+
+def _example(spec: Spec) -> str:
+    """Return a flag as it could be typed."""
+    shown = [shlex.quote(each) for each in spec.examples]
+    return f"{spec.flag}={shown[0]}" if shown else f"{spec.flag}=..."
 
 
 class Parser(argparse.ArgumentParser):

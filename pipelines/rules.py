@@ -27,15 +27,20 @@ class ExactlyOneOf:
 
     names: tuple[str, ...]
 
+    @property
+    def flags(self) -> str:
+        """The flags, as a choice."""
+        return " or ".join(f"--{name}" for name in self.names)
+
     def check(self, given: Mapping[str, str]) -> None:
         """Raise ConfigError unless exactly one of the names was given."""
         found = sorted(set(self.names) & set(given))
         if len(found) != 1:
-            flags = " or ".join(f"--{name}" for name in self.names)
             were = f"and {len(found)} were" if found else "and none was"
             raise ConfigError(
-                flags, None, f"exactly one of them must be given, {were}", f"Give either {flags}"
-            )
+                self.flags, None, f"exactly one of them must be given, {were}",
+                f"Give either {self.flags}",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)

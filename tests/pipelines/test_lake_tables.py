@@ -186,6 +186,7 @@ BAD = {
     "secret": (["--table_format=iceberg", "--catalog=token=abc"], ["--catalog=", "secret"]),
     "name": (["--table_format=iceberg", "--iceberg_table=x"], ["--iceberg_table='x'", "namespace"]),
     "columns of files": (["--add_columns"], ["--add_columns", "--table_format=delta"]),
+    "commits of files": (["--commit_every=5s"], ["--commit_every='5s'", "--table_format=delta"]),
     "minutes": (
         ["--table_format=iceberg", "--partition_by=minute(departure)"],
         ["--partition_by", "minute(departure)", "no partition of Iceberg"],

@@ -80,6 +80,14 @@ def test_missing_parameter_names_flag_and_example() -> None:
     assert "--size=8" in error.fix
 
 
+def test_all_that_is_missing_is_named_at_once() -> None:
+    """Choices too, each with an example; a flag that is there is not."""
+    error = refused()
+    assert (error.name, error.rule) == ("--source or --file, --size", "are required")
+    assert error.fix == "Give for example --source=... --size=8"
+    assert refused("--source=a").name == "--size"
+
+
 @pytest.mark.parametrize("argv", [["--size=4"], ["--size=4", "--source=a", "--file=b"]])
 def test_exactly_one_of_two(argv: list[str]) -> None:
     """None of them and both of them are refused, with both flags named."""
