@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from templates.google.columns import JSON_SCHEMA, SCHEMA
 from templates.google.conversions import (
     INPUT,
     JAVASCRIPT,
@@ -161,7 +162,7 @@ def _yaml(google: str, topic: str = "", subscription: str = "") -> Equivalent:
         google, _OURS,
         (
             input_of(topic, subscription), _YAML_FORMAT,
-            Unneeded(named("schema"), "it is a JSON Schema; ours is in BigQuery's form"),
+            JSON_SCHEMA,
             renamed("table", "table"),
             Refused(
                 named("attributes"), "attributes are no columns of their own",
@@ -178,7 +179,7 @@ def _yaml(google: str, topic: str = "", subscription: str = "") -> Equivalent:
             renamed("numStreams", "shards", default="1"),
         ),
         (
-            schema_of("table"), _REJECTED,
+            SCHEMA, _REJECTED,
             Need("semantics", "as Beam's YAML writes", lambda _: "exactly_once"),
         ),
         "Names of parameters are nearly the same; the schema is in another form.",

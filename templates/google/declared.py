@@ -152,6 +152,7 @@ class Need:
         text: what is written, made of what Google's parameters say; None leaves it open.
         example: shown while it is open.
         shown: of ``text``, for a table without values.
+        copied: what can be copied from the file, on a line of its own; empty for nothing.
         optional: whether the job starts without it.
     """
 
@@ -161,6 +162,7 @@ class Need:
     example: str = ""
     shown: str = ""
     optional: bool = False
+    copied: Callable[[Values], str] = lambda _: ""
 
 
 @dataclass(frozen=True)

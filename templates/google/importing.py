@@ -41,12 +41,21 @@ class Written:
 
 @dataclass(frozen=True)
 class Open:
-    """A parameter of ours that someone must fill in; one that is optional may stay out."""
+    """A parameter of ours that someone must fill in; one that is optional may stay out.
+
+    Attributes:
+        spec: ours.
+        example: of its text.
+        why: it is open, and what to do.
+        optional: whether it may stay out.
+        copied: what can be copied for it, empty for nothing.
+    """
 
     spec: Spec
     example: str
     why: str
     optional: bool = False
+    copied: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,7 +236,8 @@ class _Import:
         why = need.why if isinstance(need.why, str) else need.why(self._values)
         spec = self._specs[need.name]
         if text is None:
-            self._entries[need.name] = Open(spec, need.example, why, need.optional)
+            copied = need.copied(self._values)
+            self._entries[need.name] = Open(spec, need.example, why, need.optional, copied)
         else:
             self._entries[need.name] = Written(spec, text, "", why)
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from pipelines.params import ConfigError
+from templates.google.columns import JSON_SCHEMA, SCHEMA
 from templates.google.conversions import beside, dead_letters, input_of
 from templates.google.declared import (
     Equivalent,
@@ -119,7 +120,7 @@ EQUIVALENTS = (
                 "Decode them in a user function: --udf=FILE.py:FUNCTION, f(payload: bytes) -> str",
                 ("JSON",),
             ),
-            Unneeded(named("schema"), "it is a JSON Schema; ours is in BigQuery's form"),
+            JSON_SCHEMA,
             renamed("table", "iceberg_table"),
             Taken(
                 named("catalogName", "catalogProperties"), ("catalog", "output"), _catalog,
@@ -154,10 +155,7 @@ EQUIVALENTS = (
             ),
         ),
         (
-            Need(
-                "schema", "the columns of the payload in BigQuery's schema form: "
-                '[{"name": "id", "type": "STRING"}]', example="schema.json",
-            ),
+            SCHEMA,
             Need("output", "the folder of the table's files", example="gs://my-bucket/lake"),
             Need("table_format", "the same", lambda _: "iceberg"),
             dead_letters(

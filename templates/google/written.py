@@ -81,6 +81,8 @@ def _written(entry: Written) -> Iterator[str]:
 
 def _open(entry: Open) -> Iterator[str]:
     yield from _comment(entry.why)
+    if entry.copied:
+        yield f"# {_plain_line(entry.copied)}"
     start = "# " if entry.optional else TODO
     yield f"{start}{entry.spec.name}: {scalar(entry.spec, entry.example)}"
 
@@ -92,8 +94,12 @@ def _foot(found: Imported) -> Iterator[str]:
             yield from _comment(f"- {error}")
 
 
+def _plain_line(text: str) -> str:
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
 def _comment(text: str) -> list[str]:
     """Return a text as lines of comment; nothing of it can become a line of its own."""
-    shown = "".join(each if each.isprintable() else _escape(each) for each in text)
+    shown = _plain_line(text)
     wrapped = textwrap.wrap(shown, _WIDTH, break_on_hyphens=False, break_long_words=False)
     return [f"# {line}" for line in wrapped]
