@@ -36,9 +36,10 @@ from pipelines.ending import end_with
 from pipelines.endless import is_local, run_endless
 from pipelines.figures import WRITING, Figures
 from pipelines.filters import tell_unmatched
+from pipelines.help_page import help_text
 from pipelines.interrupt import Interrupted, interruptible, uninterrupted
 from pipelines.naming import naming_flags
-from pipelines.params import Group, Parser, help_text, parse_flags, remembered
+from pipelines.params import Group, Parser, parse_flags, remembered
 from pipelines.preflight import require_services
 from pipelines.progress import Progress, ProgressOptions
 from runners import direct

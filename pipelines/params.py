@@ -19,7 +19,6 @@ import difflib
 import inspect
 import re
 import shlex
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, TypeVar
@@ -37,7 +36,6 @@ __all__ = [
     "Kind",
     "Parser",
     "Spec",
-    "help_text",
     "param",
     "parse_flags",
     "parsed",
@@ -315,50 +313,3 @@ def _unknown(argument: str, flags: Sequence[str]) -> ConfigError:
     close = difflib.get_close_matches(flag, flags, n=1)
     fix = f"Did you mean {close[0]}?" if close else "See --help for the flags that exist"
     return ConfigError(flag, value or None, "is not a known flag", fix)
-
-
-def help_text(
-    params_class: type,
-    program: str,
-    about: str,
-    others: Mapping[str, argparse.ArgumentParser] | None = None,
-) -> str:
-    """Return the help page: usage, then the parameters by group with rule and default.
-
-    Args:
-        params_class: the pipeline's Params.
-        program: the module that is started.
-        about: what it does.
-        others: parsers of further flags that are worth a place, by heading.
-    """
-    groups: dict[str, list[Spec]] = {}
-    for spec in specs(params_class):
-        groups.setdefault(spec.group, []).append(spec)
-    lines = [f"usage: python -m {program} [flags] [Beam options]", "", inspect.cleandoc(about)]
-    for group, members in groups.items():
-        lines += ["", f"{group}:"]
-        for spec in members:
-            lines += _help_entry(spec)
-    for heading, parser in (others or {}).items():
-        lines += ["", f"{heading}:"]
-        for action in parser._actions:
-            flag = " ".join([*action.option_strings, str(action.metavar or "")]).rstrip()
-            lines += [f"  {flag}", *_wrapped(action.help or "")]
-    return "\n".join(lines)
-
-
-def _help_entry(spec: Spec) -> list[str]:
-    notes = ["required" if spec.required else ""]
-    notes.append(f"default: {spec.default}" if spec.default else "")
-    notes.append(f"example: {spec.example}" if spec.example else "")
-    note = "; ".join(filter(None, notes))
-    text = f"{spec.help} ({note})" if note else spec.help
-    return [f"  {spec.flag} {spec.kind.name}", *_wrapped(text)]
-
-
-def _wrapped(text: str) -> list[str]:
-    indent = " " * 6
-    return textwrap.wrap(  # a name that is broken in two can't be copied
-        text, 88, initial_indent=indent, subsequent_indent=indent,
-        break_on_hyphens=False, break_long_words=False,
-    )  # fmt: skip

@@ -15,8 +15,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.help_page import help_text
 from pipelines.launch import other_flags, reported
-from pipelines.params import ConfigError, help_text
+from pipelines.params import ConfigError
 from templates import generate
 from templates.build_flags import build, spec
 from templates.catalogue import TEMPLATES, find

@@ -6,12 +6,12 @@ from typing import ClassVar
 import pytest
 
 from pipelines import kinds
+from pipelines.help_page import help_text
 from pipelines.params import (
     ExactlyOneOf,
     Group,
     Kind,
     Parser,
-    help_text,
     param,
     parse_flags,
     specs,
