@@ -37,7 +37,8 @@ def tell_unmatched(params: Any, totals: Mapping[str, int]) -> None:
 
 
 def _given(params: Any) -> Iterator[str]:
-    filters = params.FILTERS if isinstance(params, Group) else ()
+    owners = type(params).__mro__ if isinstance(params, Group) else ()
+    filters = {name for owner in owners for name in vars(owner).get("FILTERS", ())}
     for spec in specs(type(params)):
         value = getattr(params, spec.name)
         if spec.name in filters and value not in (None, ()):

@@ -84,7 +84,7 @@ class Group:
 
     RULES: ClassVar[tuple[Rule, ...]] = ()
     FILTERS: ClassVar[tuple[str, ...]] = ()
-    """Names of the parameters that leave out a part of what is read."""
+    """Names of the parameters that leave out a part of what is read; those of all groups count."""
 
     def figures(self) -> Figures:
         """Return what the progress line tells."""

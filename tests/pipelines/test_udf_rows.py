@@ -213,6 +213,17 @@ def test_javascript_is_as_google_runs_it(folder: Path, caplog: pytest.LogCapture
     assert "SyntaxError" in dead["error"]
 
 
+def test_function_that_leaves_nothing_is_told(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may have been meant, and mostly was not."""
+    (folder / "f.py").write_text("def f(row):\n    row['legs'] = 1\n")  # and no return
+    publish("events", [journey(1, 1)])
+    found = run("pubsub_to_lake", *LAKE, "--udf=f.py:f", log=caplog)
+    assert (found["read"], found["filtered"], found["written"]) == (1, 1, 0)
+    assert "nothing is left: --udf=f.py:f leaves out all 1 that were read" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
