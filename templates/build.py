@@ -19,7 +19,7 @@ from templates.image_build import (
     shown,
 )
 from templates.image_name import NAME, by_digest, image_of, is_latest
-from templates.origin import Origin, origin_of
+from templates.origin import origin_of
 from templates.spec_file import require_spec_place, spec_place, spec_text, write_spec
 
 __all__ = ["Build", "make_spec"]
@@ -57,8 +57,7 @@ class Build:
             PermanentError: the engine fails, or what the spec is written to; its reason is on
                 stderr.
         """
-        origin = origin_of()
-        builds = self._builds(origin)
+        builds = self._builds()
         engine = find_engine(self.engine)
         if self.is_pushed and engine is None:
             raise ConfigError(
@@ -66,21 +65,21 @@ class Build:
                 "Start Docker, Podman or Buildah; or leave --push out, and run what is printed",
             )  # fmt: skip
         told = cloud_build(builds, has_wheels=self.with_wheels)
-        context = write_context(self.context, told, with_wheels=self.with_wheels)
+        context = write_context(self.context, told, origin_of(), with_wheels=self.with_wheels)
         print(f"context: {context.folder} ({context.bytes:,} bytes)\ndigest: {context.digest}")
         images = self._built(engine, builds, context) if engine else _names(builds)
         self._write_specs(images)
         if engine is None:
-            _print_commands(builds, context, origin)
+            _print_commands(builds, context)
 
-    def _builds(self, origin: Origin) -> list[ImageBuild]:
+    def _builds(self) -> list[ImageBuild]:
         if len(self.templates) > 1 and NAME not in self.image:
             raise ConfigError(
                 "--image", self.image, f"must have {NAME} in it, for an image for each template",
                 f"Write for example europe-west1-docker.pkg.dev/my-project/headrace/{NAME}:0.1.0",
             )  # fmt: skip
         builds = [
-            ImageBuild(template, image_of(self.image, template), origin, self.bases)
+            ImageBuild(template, image_of(self.image, template), self.bases)
             for template in self.templates
         ]
         if self.spec:
@@ -146,13 +145,13 @@ def _warn(image: str) -> None:
         print(f"note: the spec {text}", file=sys.stderr)
 
 
-def _print_commands(builds: list[ImageBuild], context: Context, origin: Origin) -> None:
+def _print_commands(builds: list[ImageBuild], context: Context) -> None:
     print("\nNo container engine is used. With Docker:\n")
     for build in builds:
         print(shown(build_command("docker", build, context)))
         print(shown(push_command("docker", build.image)) + "\n")
     print("With Cloud Build, which pushes too:\n")
-    print(shown(cloud_build_command(context, origin)))
+    print(shown(cloud_build_command(context)))
     print("\nThen give the spec the digest that the push tells:\n")
     for build in builds:
         image = by_digest(build.image, "sha256:...")

@@ -18,15 +18,16 @@ from typing import NamedTuple
 
 from pipelines.params import ConfigError
 from templates.catalogue import TEMPLATES
+from templates.dockerfile import IMAGE_FOLDER, dockerfile
 from templates.entry import entry, file_name
-from templates.own_wheel import ROOT, build_wheel, epoch_s
+from templates.origin import Origin
+from templates.own_wheel import ROOT, build_wheel, epoch_s, version
 
 __all__ = ["CLOUD_BUILD", "Context", "digest_of", "write_context"]
 
 CLOUD_BUILD = "cloudbuild.yaml"
-_SOURCE = Path(__file__).resolve().parent / "image"
-_COPIED = ("Dockerfile", "build-requirements.txt", "requirements.txt")
-_MADE = {*_COPIED, CLOUD_BUILD, "template", "wheels"}
+_REQUIREMENTS = ("build-requirements.txt", "requirements.txt")
+_MADE = {*_REQUIREMENTS, CLOUD_BUILD, "Dockerfile", "template", "wheels"}
 _PYTHON = "3.11"
 # pip takes the first that fits, as it does in the image.
 _PLATFORMS = (
@@ -48,15 +49,23 @@ class Context(NamedTuple):
 
 
 def write_context(
-    folder: Path, cloud_build: str, *, with_wheels: bool = False, root: Path = ROOT
+    folder: Path,
+    cloud_build: str,
+    origin: Origin,
+    *,
+    with_wheels: bool = False,
+    root: Path = ROOT,
+    image: Path = IMAGE_FOLDER,
 ) -> Context:
     """Make the folder, in place of what an earlier call has made there.
 
     Args:
         folder: made if missing.
         cloud_build: text of ``cloudbuild.yaml``.
+        origin: the commit, for the images' labels.
         with_wheels: fetch every package that is installed, so that the build fetches none.
         root: of the clone that is built.
+        image: folder of the Dockerfile and the requirements.
 
     Guarantees:
         What the folder holds depends on the arguments, the content of the sources, the version of
@@ -68,8 +77,10 @@ def write_context(
             fetched.
     """
     _clear(folder)
-    for name in _COPIED:
-        shutil.copyfile(_SOURCE / name, folder / name)
+    for name in _REQUIREMENTS:
+        shutil.copyfile(image / name, folder / name)
+    text = dockerfile(version(root), origin, image)
+    (folder / "Dockerfile").write_text(text, encoding="utf-8")
     (folder / CLOUD_BUILD).write_text(cloud_build, encoding="utf-8")
     (folder / "template").mkdir()
     for template in TEMPLATES:
@@ -100,7 +111,7 @@ def _clear(folder: Path) -> None:
 
 def _fetch_wheels(folder: Path) -> None:
     """Download what both files of requirements name, for Linux on x86-64."""
-    for name in ("build-requirements.txt", "requirements.txt"):
+    for name in _REQUIREMENTS:
         _run_pip(
             "download", "--quiet", "--no-deps", "--require-hashes", "--no-build-isolation",
             "--only-binary=:all:", "--no-binary=google-apitools",

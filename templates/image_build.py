@@ -9,8 +9,7 @@ from pathlib import Path
 
 from templates.build_context import CLOUD_BUILD, Context
 from templates.catalogue import Template
-from templates.origin import Origin
-from templates.own_wheel import epoch_s, version
+from templates.own_wheel import epoch_s
 
 __all__ = [
     "ENGINES",
@@ -27,7 +26,6 @@ ENGINES = ("docker", "podman", "buildah")
 
 PLATFORM = "linux/amd64"
 _TIMEOUT = "3600s"
-_LATER = Origin("${_REVISION}", "${_SOURCE}")
 
 
 @dataclass(frozen=True)
@@ -37,40 +35,40 @@ class ImageBuild:
     Attributes:
         template: that it launches.
         image: its name, with a tag.
-        origin: the commit that is built, and where it is published.
         bases: the three images that it is made from, by the Dockerfile's argument; those that are
             missing are the Dockerfile's own.
     """
 
     template: Template
     image: str
-    origin: Origin
     bases: tuple[tuple[str, str], ...] = ()
 
-    def arguments(self, origin: Origin | None = None) -> list[str]:
-        """Return the Dockerfile's arguments as ``--build-arg`` of every engine."""
-        revision, source = origin or self.origin
+    def flags(self, *, has_wheels: bool) -> list[str]:
+        """Return what every engine is told, beside the folder.
+
+        Args:
+            has_wheels: whether the folder has all packages.
+        """
         values = {
             **dict(self.bases),
             "SOURCE_DATE_EPOCH": str(epoch_s()),
-            "TEMPLATE": self.template.name,
-            "TITLE": self.template.title,
-            "VERSION": version(),
-            "REVISION": revision,
-            "SOURCE": source,
+            **({"PIP_NO_INDEX": "1"} if has_wheels else {}),
         }
-        return [f"--build-arg={name}={value}" for name, value in values.items()]
+        return [
+            f"--platform={PLATFORM}", f"--target={self.template.name}",
+            *(f"--build-arg={name}={value}" for name, value in values.items()),
+            f"--tag={self.image}",
+        ]  # fmt: skip
 
 
 def build_command(engine: str, build: ImageBuild, context: Context) -> list[str]:
     """Return the command that builds an image from the folder."""
-    offline = ["--build-arg=PIP_NO_INDEX=1"] if context.has_wheels else []
     # Docker takes the time of files from the argument SOURCE_DATE_EPOCH, and keeps layers for the
     # next template. The other two are told so, and which form of manifest every registry takes.
     told = [f"--timestamp={epoch_s()}", "--format=docker", "--layers"]
     return [
-        engine, "build", f"--platform={PLATFORM}", *([] if engine == "docker" else told),
-        *build.arguments(), *offline, f"--tag={build.image}", str(context.folder),
+        engine, "build", *([] if engine == "docker" else told),
+        *build.flags(has_wheels=context.has_wheels), str(context.folder),
     ]  # fmt: skip
 
 
@@ -87,37 +85,28 @@ def push_command(engine: str, image: str, digest_file: Path | None = None) -> li
 
 
 def cloud_build(builds: list[ImageBuild], *, has_wheels: bool) -> str:
-    """Return ``cloudbuild.yaml``, which is JSON too.
-
-    The commit is a substitution, so that the file is the same for every commit.
-    """
-    offline = ["--build-arg=PIP_NO_INDEX=1"] if has_wheels else []
+    """Return ``cloudbuild.yaml``, which is JSON too."""
     steps = [
         {
             "name": "gcr.io/cloud-builders/docker",
             "env": ["DOCKER_BUILDKIT=1"],
-            "args": [
-                "build", f"--platform={PLATFORM}", *build.arguments(_LATER), *offline,
-                f"--tag={build.image}", ".",
-            ],
+            "args": ["build", *build.flags(has_wheels=has_wheels), "."],
         }
         for build in builds
-    ]  # fmt: skip
+    ]
     config = {
         "steps": steps,
         "images": [build.image for build in builds],
-        "substitutions": {"_REVISION": "", "_SOURCE": ""},
         "timeout": _TIMEOUT,
     }
     return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
 
 
-def cloud_build_command(context: Context, origin: Origin) -> list[str]:
+def cloud_build_command(context: Context) -> list[str]:
     """Return the command that has Cloud Build make and push the images."""
     return [
         "gcloud", "builds", "submit", str(context.folder),
         f"--config={context.folder / CLOUD_BUILD}",
-        f"--substitutions=_REVISION={origin.revision},_SOURCE={origin.source}",
     ]  # fmt: skip
 
 

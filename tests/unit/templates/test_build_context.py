@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from templates import build_context
 from templates.build_context import Context, digest_of, write_context
 from templates.catalogue import TEMPLATES
+from templates.dockerfile import IMAGE_FOLDER
 from templates.entry import entry
+from templates.origin import Origin
 from templates.own_wheel import EPOCH_S
 from tests.clones import clone_of, unlike
 from transforms.errors import ConfigError
+
+ORIGIN = Origin("0123abc", "https://example.com/headrace.git")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Context:
     """The folder of them, which no test changes."""
-    return write_context(tmp_path_factory.mktemp("context"), "steps: []", root=sources)
+    return write_context(tmp_path_factory.mktemp("context"), "steps: []", ORIGIN, root=sources)
 
 
 def state(folder: Path) -> dict[str, tuple[int, float, bytes]]:
@@ -50,7 +53,7 @@ def test_two_folders_are_the_same(
     monkeypatch.chdir(tmp_path)
     before = os.umask(0o077)
     try:
-        second = write_context(Path("second"), "steps: []", root=other)
+        second = write_context(Path("second"), "steps: []", ORIGIN, root=other)
     finally:
         os.umask(before)
     assert state(tmp_path / "second") == state(made.folder)
@@ -94,7 +97,7 @@ def test_an_earlier_build_is_replaced(sources: Path, made: Context, tmp_path: Pa
     folder = tmp_path / "again"
     shutil.copytree(made.folder, folder)
     (folder / "wheels" / "headrace-0.0.9-py3-none-any.whl").write_bytes(b"old")
-    assert write_context(folder, "steps: []", root=sources).digest == made.digest
+    assert write_context(folder, "steps: []", ORIGIN, root=sources).digest == made.digest
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
@@ -102,7 +105,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
     (tmp_path / "thesis.txt").write_text("x")
     with pytest.raises(ConfigError, match=r"holds thesis\.txt, which is not of a build"):
-        write_context(tmp_path, "{}")
+        write_context(tmp_path, "{}", ORIGIN)
     assert (tmp_path / "thesis.txt").exists()
     assert (tmp_path / "wheels").exists()
 
@@ -119,19 +122,24 @@ def one_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         file.writestr(f"{info}/RECORD", "")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    shutil.copytree(build_context._SOURCE, image)
+    shutil.copytree(IMAGE_FOLDER, image)
     (image / "requirements.txt").write_text(f"tiny==1.0 --hash=sha256:{digest}\n")
     (image / "build-requirements.txt").write_text("# nothing\n")
-    monkeypatch.setattr(build_context, "_SOURCE", image)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     return image
 
 
+def fetched(folder: Path, sources: Path, image: Path) -> Context:
+    """Make the folder with all packages."""
+    return write_context(folder, "{}", ORIGIN, with_wheels=True, root=sources, image=image)
+
+
 def test_packages_are_fetched_on_request(sources: Path, tmp_path: Path, one_package: Path) -> None:
     """By pip's own download, here from a folder; then the build needs no index."""
-    assert (one_package / "Dockerfile").exists()
-    made = write_context(tmp_path / "made", "{}", with_wheels=True, root=sources)
+    made = write_context(
+        tmp_path / "made", "{}", ORIGIN, with_wheels=True, root=sources, image=one_package
+    )
     assert made.has_wheels
     wheels = sorted(path.name.partition("-")[0] for path in (made.folder / "wheels").iterdir())
     assert wheels == ["headrace", "tiny"]
@@ -143,4 +151,6 @@ def test_a_package_of_other_bytes_is_refused(
     """Also one of the right name and version."""
     (one_package / "requirements.txt").write_text("tiny==1.0 --hash=sha256:" + "0" * 64)
     with pytest.raises(ConfigError, match=r"--wheels: can't be fetched: ERROR: .*HASH"):
-        write_context(tmp_path / "made", "{}", with_wheels=True, root=sources)
+        write_context(
+            tmp_path / "made", "{}", ORIGIN, with_wheels=True, root=sources, image=one_package
+        )

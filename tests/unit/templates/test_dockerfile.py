@@ -3,12 +3,17 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from templates.build_context import write_context
-from templates.catalogue import find
+from templates.catalogue import TEMPLATES, Template
+from templates.dockerfile import dockerfile
 from templates.entry import variables
+from templates.origin import Origin
 from tests.commands import ROOT
 
-TEXT = (ROOT / "templates" / "image" / "Dockerfile").read_text()
+ORIGIN = Origin("0123abc", "https://example.com/headrace.git")
+TEXT = dockerfile("0.1.0", ORIGIN)
 
 
 def instructions() -> list[str]:
@@ -17,11 +22,12 @@ def instructions() -> list[str]:
     return [line for line in joined.splitlines() if line and not line.startswith("#")]
 
 
-def last_stage() -> list[str]:
-    """Return the instructions of the image itself."""
+def stage(name: str) -> list[str]:
+    """Return the instructions of a stage."""
     lines = instructions()
-    starts = [at for at, line in enumerate(lines) if line.startswith("FROM ")]
-    return lines[starts[-1] + 1 :]
+    (start,) = [at for at, line in enumerate(lines) if line.endswith(f" AS {name}")]
+    after = [at for at, line in enumerate(lines) if line.startswith("FROM ") and at > start]
+    return lines[start : after[0] if after else None]
 
 
 def test_versions_are_those_of_the_lock() -> None:
@@ -37,7 +43,7 @@ def test_versions_are_those_of_the_lock() -> None:
 
 def test_worker_and_launcher_find_what_starts_them() -> None:
     """By the contracts of Beam's containers and of Flex templates."""
-    lines = last_stage()
+    lines = stage("common")
     assert 'ENTRYPOINT ["/opt/apache/beam/boot"]' in lines
     assert any(line.startswith("COPY --from=beam /opt/apache/beam ") for line in lines)
     assert (
@@ -47,20 +53,27 @@ def test_worker_and_launcher_find_what_starts_them() -> None:
     assert not any(line.startswith("USER") for line in lines)
 
 
-def test_image_names_the_file_of_its_template_alone() -> None:
-    """Nothing is fetched at a launch: none of the other variables is set."""
-    (line,) = [line for line in instructions() if "FLEX_TEMPLATE" in line]
-    for name, value in variables(find("pubsub_to_lake")).items():
-        assert line == f'ENV {name}="{value.replace("pubsub_to_lake", "${TEMPLATE}")}"'
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda each: each.name)
+def test_a_templates_stage_adds_no_files(template: Template) -> None:
+    """Only what the launcher is told, and labels: so eight images take the place of one."""
+    first, labels, environment = stage(template.name)
+    assert first == f"FROM common AS {template.name}"
+    told = variables(template)
+    assert environment == "ENV " + " ".join(f'{name}="{told[name]}"' for name in told)
+    assert labels.startswith("LABEL org.opencontainers.image.title=")
+    assert f'org.opencontainers.image.title="{template.title}"' in labels
+    assert 'org.opencontainers.image.version="0.1.0"' in labels
+    assert 'org.opencontainers.image.revision="0123abc"' in labels
+    assert 'org.opencontainers.image.source="https://example.com/headrace.git"' in labels
+    assert f'headrace.template="{template.name}"' in labels
 
 
-def test_nothing_after_the_template_makes_a_layer() -> None:
-    """So that the images of eight templates take the place of one."""
-    lines = last_stage()
-    after = lines[lines.index("ARG TEMPLATE") :]
-    assert {line.split()[0] for line in after} == {"ARG", "LABEL", "ENV"}
-    before = lines[: lines.index("ARG TEMPLATE")]
-    assert not any("${TEMPLATE}" in line for line in before)
+def test_an_unknown_commit_is_no_label() -> None:
+    """Of sources without Git."""
+    text = dockerfile("0.1.0", Origin("", ""))
+    assert "image.revision" not in text
+    assert "image.source" not in text
+    assert "image.version" in text
 
 
 def test_packages_are_of_known_bytes() -> None:
@@ -75,7 +88,7 @@ def test_packages_are_of_known_bytes() -> None:
 
 def test_what_is_copied_is_in_the_folder(tmp_path: Path) -> None:
     """The Dockerfile finds each file in the folder that is made for it."""
-    folder = write_context(tmp_path, "{}").folder
+    folder = write_context(tmp_path, "{}", ORIGIN).folder
     copied = [
         name
         for line in instructions()
