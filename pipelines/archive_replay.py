@@ -38,7 +38,7 @@ __all__ = ["Params", "build"]
 class Archive(Group):
     """What is replayed."""
 
-    FILTERS: ClassVar = ("since", "until", "where")
+    FILTERS: ClassVar[tuple[str, ...]] = ("since", "until", "where")
 
     archive: str = param(
         kinds.INPUT_FOLDER,

@@ -48,7 +48,7 @@ __all__ = ["Params", "build"]
 class Failures(Group):
     """Which dead letters."""
 
-    FILTERS: ClassVar = ("from_pipeline", "step", "error_kind", "since", "until")
+    FILTERS: ClassVar[tuple[str, ...]] = ("from_pipeline", "step", "error_kind", "since", "until")
 
     failures: dead_letter.Source = param(
         kinds.FAILURES,

@@ -42,7 +42,7 @@ __all__ = ["Params", "build"]
 class Params(Source, UserFunctions, TopicOutput, DeadLetters):
     """Parameters of the pipeline; see ``--help``."""
 
-    FILTERS: ClassVar = ("where",)
+    FILTERS: ClassVar[tuple[str, ...]] = ("where",)
 
     schema: pa.Schema | None = param(
         kinds.SCHEMA_FILE,

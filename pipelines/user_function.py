@@ -61,7 +61,7 @@ class UserFunctions(Group):
     or messages where the pipeline has no ``schema``.
     """
 
-    FILTERS: ClassVar = ("udf",)
+    FILTERS: ClassVar[tuple[str, ...]] = ("udf",)
     RULES: ClassVar[tuple[Rule, ...]] = (
         OnlyWith(
             ("udf_schema", "udf_timeout", "udf_reload", "udf_outputs"), "udf",
