@@ -18,10 +18,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from templates.metadata_server import metadata_server
 
-__all__ = ["Launched", "Launcher", "command_line", "launch_environment", "run"]
+__all__ = ["Launched", "Launcher", "command_line", "environment_flags", "launch_environment", "run"]
 
 PY_FILE = "FLEX_TEMPLATE_PYTHON_PY_FILE"
 _STAGED = {
@@ -31,11 +32,17 @@ _STAGED = {
 }
 """What the launcher makes of the variables of an image beside the one of its Python file."""
 
-_ONLY_HERE = (
-    "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "PUBSUB_EMULATOR_HOST",
-    "BIGQUERY_EMULATOR_HOST", "BIGQUERY_STORAGE_EMULATOR_HOST",
-)  # fmt: skip
-"""Variables of this machine that a launcher's does not have."""
+_OPTIONS = {
+    "sdkContainerImage": "--sdk_container_image",
+    "enableStreamingEngine": "--enable_streaming_engine",
+}
+
+_ONLY_HERE = ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT")
+"""Variables of this machine that a launcher's does not have.
+
+Those of local servers stay: what a pipeline asks Pub/Sub or BigQuery for when it is built, such as
+the schema of a table, may be asked there.
+"""
 
 _NOWHERE = "http://127.0.0.1:9"
 """A proxy where nobody listens: what asks for the network fails at once."""
@@ -111,6 +118,19 @@ def command_line(
         f"--template_location={launcher.template_location}",
         f"--labels={labels}", *launcher.options, *parameters,
     ]  # fmt: skip
+
+
+def environment_flags(environment: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the pipeline options that the launcher makes of a template's ``defaultEnvironment``.
+
+    Labels are no options of their own; see ``Launcher``.
+    """
+    flags = []
+    for key, value in environment.items():
+        if key in _OPTIONS:
+            flag = _OPTIONS[key]
+            flags.append(flag if value is True else f"{flag}={value}")
+    return tuple(flags)
 
 
 @contextlib.contextmanager

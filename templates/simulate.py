@@ -20,7 +20,14 @@ from pipelines.params import ConfigError
 from templates.catalogue import Template
 from templates.checking import Checked, Place, check
 from templates.entry import entry, file_name, variables
-from templates.flex_launcher import Launched, Launcher, command_line, launch_environment, run
+from templates.flex_launcher import (
+    Launched,
+    Launcher,
+    command_line,
+    environment_flags,
+    launch_environment,
+    run,
+)
 from templates.graph_checks import Expected, Finding, WrongError, finding, findings
 from templates.installed import install, missing_modules
 from templates.job_graph import JobGraph, Objects, read_job
@@ -123,6 +130,7 @@ class _Rehearsal:
         self._found: list[Finding] = []
         spec = container_spec(asked.template, **({"image": asked.image} if asked.image else {}))
         self._image: str = spec["image"]
+        environment = spec["defaultEnvironment"]
         self._launcher = Launcher(
             project=asked.project,
             region=asked.region,
@@ -132,8 +140,9 @@ class _Rehearsal:
             labels={
                 "goog-dataflow-provided-template-name": asked.template.name,
                 "goog-dataflow-provided-template-type": "flex",
+                **environment.get("additionalUserLabels", {}),
             },
-            options=(f"--sdk_container_image={self._image}",),
+            options=environment_flags(environment),
         )
 
     def outcome(self) -> Outcome:
