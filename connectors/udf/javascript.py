@@ -36,7 +36,10 @@ _BUDGET_SHARE = 0.25
 
 _RUNNER = """
 const __headrace = (() => {
+  // Kept here, for a file may change JavaScript itself.
   const {parse, stringify} = JSON, now = Date.now, text = String;
+  const whole = Function.prototype.call.bind(String.prototype.isWellFormed);
+  const source = Function.prototype.call.bind(Function.prototype.toString);
   let done = [];
   const words = (error) => {
     try { return [text(error), text(error?.stack ?? "")]; } catch { return ["an error", ""]; }
@@ -46,7 +49,7 @@ const __headrace = (() => {
       const made = call(payload);
       if (made === null || made === undefined) return null;
       if (typeof made !== "string") return {wrong: typeof made};
-      return made.isWellFormed() ? made : {wrong: "text with half of a character"};
+      return whole(made) ? made : {wrong: "text with half of a character"};
     } catch (error) {
       return {error: words(error)};
     }
@@ -55,13 +58,23 @@ const __headrace = (() => {
     run(call, payloads, budget) {
       const end = now() + budget;
       done = [];
-      for (const payload of parse(payloads)) {
-        done.push(one(call, payload));
+      const given = parse(payloads);
+      for (let at = 0; at < given.length; at++) {
+        done[at] = one(call, given[at]);
         if (now() > end) break;
       }
       return stringify(done);
     },
     done() { return stringify(done); },
+    kind(find) {
+      try {
+        const found = find();
+        if (typeof found !== "function") return "";
+        return /^class\\b/.test(source(found)) ? "class" : found.constructor.name;
+      } catch {
+        return "";
+      }
+    },
   };
 })();
 """
@@ -110,7 +123,8 @@ class ScriptFunction:
     def _results(self, payloads: Sequence[str]) -> list[Any]:
         results: list[Any] = []
         while len(results) < len(payloads):
-            results += self._some(payloads[len(results) :])
+            found = self._some(payloads[len(results) :])
+            results += found or [Failed(kinds.UDF_ERROR, "There is no result")]
         return results
 
     def _some(self, payloads: Sequence[str]) -> list[Any]:
@@ -161,19 +175,23 @@ def _engine(path: str, function: str, text: str) -> Any:
             NAME, path, "is JavaScript, which needs V8, and mini-racer is not installed",
             "Install it with pip install 'headrace[udf]', or write the function in Python",
         )  # fmt: skip
-    from py_mini_racer import JSEvalException, MiniRacer  # noqa: PLC0415 - 60 ms, seldom needed
+    from py_mini_racer import (  # noqa: PLC0415 - 60 ms, seldom needed
+        JSEvalException,
+        JSTimeoutException,
+        MiniRacer,
+    )
 
     engine = MiniRacer()
     try:
         engine.set_hard_memory_limit(ENGINE_BYTES_MAX)
         engine.eval(_RUNNER)
         _load(engine, path, function, text)
-    except JSEvalException as error:
+    except (JSEvalException, JSTimeoutException) as error:
         _discard(engine)
-        why = str(error).strip().splitlines()
-        place = _place(str(error), path)
+        late = isinstance(error, JSTimeoutException)
+        why = f"it took longer than {LOAD_S_MAX:g} s" if late else _first_line(str(error))
         raise ConfigError(
-            NAME, f"{path}:{function}", f"can't be loaded: {why[0] if why else 'no reason'}{place}",
+            NAME, f"{path}:{function}", f"can't be loaded: {why}{_place(str(error), path)}",
             "Correct the file",
         ) from None  # fmt: skip
     except ConfigError:
@@ -184,10 +202,7 @@ def _engine(path: str, function: str, text: str) -> Any:
 
 def _load(engine: Any, path: str, function: str, text: str) -> None:
     engine.eval(f"{text}\n//# sourceURL={_base(path)}", timeout_sec=LOAD_S_MAX)
-    what = engine.eval(
-        f"(() => {{ try {{ return typeof {function} !== 'function' ? '' :"
-        f" {function}.constructor.name }} catch {{ return '' }} }})()"
-    )
+    what = engine.eval(f"__headrace.kind(() => {function})")
     if not what:
         raise ConfigError(
             NAME, f"{path}:{function}", f"the file has no function {function}",
@@ -195,7 +210,7 @@ def _load(engine: Any, path: str, function: str, text: str) -> None:
         )  # fmt: skip
     if what != "Function":
         raise ConfigError(
-            NAME, f"{path}:{function}", f"{function} is of the kind {what}, which gives no text",
+            NAME, f"{path}:{function}", f"{function} is a {what}, which gives no text",
             "Write a plain function",
         )  # fmt: skip
 
@@ -204,6 +219,10 @@ def _place(stack: str, path: str) -> str:
     """Return `` (file.js:12)``, the innermost line of the file in a stack."""
     found = re.search(re.escape(_base(path)) + r":(\d+)", stack)
     return f" ({_base(path)}:{found[1]})" if found else ""
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.strip().splitlines()), "no reason is given")
 
 
 def _base(path: str) -> str:

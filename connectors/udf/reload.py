@@ -27,7 +27,7 @@ class Latest:
 
     Args:
         source: the first version.
-        every_s: how often to look.
+        every_s: how often to look, the first time at once.
         clock: seconds, of which only differences count.
     """
 
@@ -38,7 +38,7 @@ class Latest:
         self._every_s = every_s
         self._clock = clock
         self._guard = threading.Lock()
-        self._looked_s = clock()
+        self._looked_s = clock() - every_s  # a worker that starts anew has the oldest version
         self._stamp = ""
         self._refused = ""
 

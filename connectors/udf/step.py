@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from transforms.udf import (
 
 __all__ = ["Applied", "UserFunction", "opened"]
 
+_log = logging.getLogger(__name__)
 _PYTHON: dict[Form, Callable[[Compiled, Plan, Watch], Function]] = {
     Form.ROW: RowFunction,
     Form.BATCH: BatchFunction,
@@ -96,6 +98,8 @@ class UserFunction(beam.PTransform):
         _require_payloads(source, schema, output_schema)
         _require_names(outputs)
         _require_columns(output_schema)
+        _require_time("udf_timeout", timeout_s)
+        _require_time("udf_reload", reload_s)
         self._source = source
         self._plan = Plan(
             step, schema is not None, output_schema, tuple(outputs), keep_message, part_column
@@ -147,10 +151,13 @@ class _Apply(beam.DoFn):
             return
         newest = self._latest.source()
         if newest != self._current:
-            before = self._function
-            self._function = opened(newest, self._plan, self._timeout_s)
-            self._current = newest
-            before.close()
+            self._current, before = newest, self._function
+            try:
+                self._function = opened(newest, self._plan, self._timeout_s)
+            except ConfigError as error:  # it was loaded a moment ago
+                _log.warning("the function of before stays in use: %s", error)
+            else:
+                before.close()
 
     def process(self, batch: Batch) -> Iterator[Batch | beam.pvalue.TaggedOutput]:
         result = self._function.apply(batch)
@@ -196,6 +203,11 @@ def _require_names(outputs: Sequence[str]) -> None:
                 "udf_outputs", name, "must be a name of letters, digits and _, and be there once",
                 "Write for example late=projects/my-project/topics/late",
             )  # fmt: skip
+
+
+def _require_time(name: str, seconds: float | None) -> None:
+    if seconds is not None and seconds <= 0:
+        raise ConfigError(name, seconds, "must be more than no time", "Write for example 10s")
 
 
 def _require_columns(schema: pa.Schema | None) -> None:
