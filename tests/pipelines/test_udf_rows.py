@@ -30,7 +30,7 @@ LEGS = [
     {"name": "leg", "type": "INTEGER", "mode": "REQUIRED"},
 ]
 FUNCTIONS = '''
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 
 def legs(row):
@@ -51,6 +51,13 @@ def small(row, message):
 
 def halves(text: str):
     return text.split("|")
+
+
+def csv(message):
+    """What no schema of JSON describes."""
+    name, hour, legs = message["data"].decode().split(";")
+    at = datetime(2026, 1, 1, int(hour), tzinfo=timezone.utc)
+    return [{"id": name, "took_off": at, "leg": leg} for leg in range(int(legs))]
 
 
 def upper(message):
@@ -176,6 +183,24 @@ def test_messages_are_changed_where_there_are_no_columns(
     assert row["data"] == journey(1, 1).data.upper()
     attributes = dict(row["attributes"])
     assert attributes == {"from": "FRA", "n": "1", "was": row["message_id"]}
+
+
+def test_function_is_the_parser_where_there_is_no_schema(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rows of what is no JSON, in files by their own times; what it can't read is dead."""
+    publish("events", [Sent(text, {}) for text in (b"a;3;2", b"a;3;2", b"b;4;1", b"c;x;1")])
+    flags = [f"--subscription={subscription('events')}", "--dead_letter=dead", "--udf=f.py:csv"]
+    more = ["--udf_schema=legs.json", "--event_time=took_off", "--dedup_by=id", "--format=parquet"]
+    found = run("pubsub_to_storage", *flags, *more, "--output=out", "--folders=%H", log=caplog)
+    assert (found["written"], found["dup"], found["dead"]) == (3, 2, 1)
+    kept = sorted((row["id"], row["leg"], row["took_off"].hour) for row in rows_in("out"))
+    assert kept == [("a", 0, 3), ("a", 1, 3), ("b", 0, 4)]
+    assert sorted(path.name for path in (folder / "out").iterdir() if path.is_dir())[-2:] == [
+        "03", "04",
+    ]  # fmt: skip
+    (dead,) = rows_in("dead")
+    assert (dead["data"], "f.py:" in dead["error"]) == (b"c;x;1", True)
 
 
 def test_bus_publishes_what_rows_have_become(
