@@ -7,10 +7,11 @@ response of a thousand messages goes from the socket to Arrow without a Python o
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import google.auth.exceptions
 import grpc
@@ -18,7 +19,7 @@ from google.api_core import grpc_helpers
 from google.auth.credentials import AnonymousCredentials
 
 from connectors.local_channel import open_local
-from transforms.errors import ConfigError
+from transforms.errors import ConfigError, TransientError
 
 __all__ = [
     "Endpoint",
@@ -54,6 +55,9 @@ BIGQUERY_SCOPES = ("https://www.googleapis.com/auth/bigquery",)
 
 GRPC_MESSAGE_BYTES_MAX = 128 * 1024 * 1024
 """Above any answer of the service (about 10 MB) and any batch lease that we ask for."""
+
+LISTENER_S = 5.0
+"""How long a local server may take to accept a connection."""
 
 _CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", GRPC_MESSAGE_BYTES_MAX),
@@ -169,17 +173,30 @@ def open_bigquery(endpoint: Endpoint, project: str) -> Any:
 
     Raises:
         ConfigError: there are no credentials.
+        TransientError: nobody listens at a local server's address. Google's client would try for
+            ten minutes, and say nothing.
     """
     # A second of imports that only those pay who use it.
     from google.cloud import bigquery  # noqa: PLC0415
 
     options = {"api_endpoint": endpoint.address}
     if endpoint.is_local:
+        _require_listener(endpoint)
         return bigquery.Client(project, AnonymousCredentials(), client_options=options)
     try:
         return bigquery.Client(project, client_options=options)
     except google.auth.exceptions.GoogleAuthError as error:
         raise _no_credentials(endpoint, error, BIGQUERY_EMULATOR_HOST) from error
+
+
+def _require_listener(endpoint: Endpoint) -> None:
+    parts = urlsplit(endpoint.address)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 80), LISTENER_S).close()
+    except OSError as error:
+        raise TransientError(
+            f"nobody listens at {endpoint.address} ({error}). {endpoint.advice}"
+        ) from error
 
 
 def storage_endpoint(environment: Mapping[str, str] = os.environ) -> Endpoint:

@@ -89,11 +89,11 @@ class Loader:
             HeadraceError: BigQuery refused the files, or did not answer.
         """
         endpoint = bigquery_endpoint()
-        client = open_bigquery(endpoint, self.table.project)
         subject = retry.Subject(
             "table", str(self.table), "Create it first, or give create=Create()", endpoint.advice,
             "roles/bigquery.jobUser and roles/bigquery.dataEditor", "BIGQUERY_EMULATOR_HOST",
         )  # fmt: skip
+        client = retry.call(lambda: open_bigquery(endpoint, self.table.project), subject, OUTAGE)
         for attempt in range(TRIES_MAX):
             name = job_id(self.job, self.table, files, attempt)
             job = retry.call(lambda name=name: self._begin(client, name, files), subject, OUTAGE)  # type: ignore[misc]

@@ -104,9 +104,12 @@ def require_dataset(table: TableName) -> None:
         TransientError: nobody answers.
     """
     endpoint = bigquery_endpoint()
-    client, name = _client(endpoint, table.project), f"{table.project}.{table.dataset}"
-    subject = _subject(endpoint, table)
-    retry.call(lambda: client.get_dataset(name, retry=None, timeout=CALL_S), subject, AT_START)
+    name = f"{table.project}.{table.dataset}"
+
+    def look() -> None:
+        _client(endpoint, table.project).get_dataset(name, retry=None, timeout=CALL_S)
+
+    retry.call(look, _subject(endpoint, table), AT_START)
 
 
 def table_columns(table: TableName) -> list[str]:
@@ -117,14 +120,15 @@ def table_columns(table: TableName) -> list[str]:
         TransientError: nobody answers.
     """
     endpoint = bigquery_endpoint()
-    client = _client(endpoint, table.project)
     subject = retry.Subject(
         "table", str(table), "Give the name of one that is there", endpoint.advice,
         "roles/bigquery.dataViewer", "BIGQUERY_EMULATOR_HOST",
     )  # fmt: skip
-    found = retry.call(
-        lambda: client.get_table(str(table), retry=None, timeout=CALL_S), subject, AT_START
-    )
+
+    def look() -> Any:
+        return _client(endpoint, table.project).get_table(str(table), retry=None, timeout=CALL_S)
+
+    found = retry.call(look, subject, AT_START)
     return [column.name for column in found.schema]
 
 
@@ -138,12 +142,11 @@ def _subject(endpoint: Endpoint, table: TableName) -> retry.Subject:
 
 def _make(session: Session, table: TableName, create: Create, fields: list[dict[str, Any]]) -> None:
     endpoint = bigquery_endpoint()
-    client = _client(endpoint, table.project)
     definition = _definition(table, create, fields)
 
     def make() -> bool:
         try:
-            client.create_table(definition, retry=None, timeout=CALL_S)
+            _client(endpoint, table.project).create_table(definition, retry=None, timeout=CALL_S)
         except exceptions.Conflict:
             return False
         return True

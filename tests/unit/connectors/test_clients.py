@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
 import google.auth
 import google.auth.exceptions
 import pytest
 
-from connectors.clients import Endpoint, open_channel, pubsub_endpoint
-from transforms.errors import ConfigError
+from connectors.clients import (
+    LISTENER_S,
+    Endpoint,
+    bigquery_endpoint,
+    open_bigquery,
+    open_channel,
+    pubsub_endpoint,
+)
+from transforms.errors import ConfigError, TransientError
 
 
 def test_environment_names_a_broker() -> None:
@@ -35,3 +45,15 @@ def test_missing_credentials_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(google.auth, "default", refuse)
     with pytest.raises(ConfigError, match=r"gcloud auth application-default login.*EMULATOR_HOST"):
         open_channel(Endpoint("pubsub.googleapis.com:443"))
+
+
+def test_missing_server_of_bigquery_is_told_at_once() -> None:
+    """Google's client would try for ten minutes, and say nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        endpoint = bigquery_endpoint({"BIGQUERY_EMULATOR_HOST": address})
+        open_bigquery(endpoint, "p")
+    began_s = time.monotonic()
+    with pytest.raises(TransientError, match=f"nobody listens at {address}.*bigquery_local"):
+        open_bigquery(endpoint, "p")
+    assert time.monotonic() - began_s < LISTENER_S + 1
