@@ -130,17 +130,33 @@ def _setting(name: str, value: Any, path: Path, line: int) -> Any:
 
 
 def set_environment(job: Job, key: str, value: Any, line: int) -> None:
-    """Set a field of a job's environment; an experiment may stand for a streaming mode."""
+    """Set a field of a job's environment; an experiment may stand for a streaming mode.
+
+    Raises:
+        ConfigError: the value is neither single, nor some.
+    """
+    _check_setting(job, key, value, line)
     if key == "additionalExperiments":
-        names = [value] if isinstance(value, str) else list(value)
+        names = [str(each) for each in (value if isinstance(value, list) else [value])]
         for name in names:
             if name in EXPERIMENTS:
                 job.environment["streamingMode"] = Given(EXPERIMENTS[name], job.path, line)
-        value = [name for name in names if name not in EXPERIMENTS]
         before = job.environment.get(key)
-        value = [*(before.value if before else []), *value]
-    if value not in ("", [], None):
+        others = [name for name in names if name and name not in EXPERIMENTS]
+        value = [*(before.value if before else []), *others]
+    if value not in ("", [], {}, None):
         job.environment[key] = Given(value, job.path, line)
+
+
+def _check_setting(job: Job, key: str, value: Any, line: int) -> None:
+    parts = value if isinstance(value, list) else [value]
+    if isinstance(value, dict) and key == "additionalUserLabels":
+        parts = list(value.values())
+    if any(isinstance(each, dict | list) for each in parts):
+        raise ConfigError(
+            f"{job.path}:{line}: {key}", None, "must be a single value, or a list of such",
+            "Write it as the API has it",
+        )  # fmt: skip
 
 
 def _map(value: Any, path: Path, line: int) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from templates.catalogue import Template
 from templates.catalogue import find as find_ours
 from templates.google.declared import Equivalent, Need, Refused, Taken, Unneeded, Values
 from templates.google.equivalents import find, fitting, named_by
+from templates.google.gcloud import set_environment
 from templates.google.job import Given, Job, texts
 from templates.google.options import OPTIONS
 
@@ -168,9 +169,16 @@ class _Import:
             elif name in self._defaults:
                 continue
             elif name in OPTIONS:
-                self._job.environment.setdefault(OPTIONS[name], given)
+                self._option(OPTIONS[name], given)
             else:
                 self._found.lost.append(self._unknown(name, given))
+
+    def _option(self, key: str, given: Given) -> None:
+        """Set a field of the environment; what the environment says itself counts above."""
+        if key == "additionalExperiments":
+            set_environment(self._job, key, str(given.value).split(","), given.line)
+        elif key not in self._job.environment:
+            set_environment(self._job, key, given.value, given.line)
 
     def _unknown(self, name: str, given: Given) -> ConfigError:
         close = difflib.get_close_matches(name, self._defaults, n=1)

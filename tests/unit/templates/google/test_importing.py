@@ -241,14 +241,24 @@ def test_both_inputs_are_one() -> None:
 def test_parameters_that_nobody_knows_are_told() -> None:
     """With the one that was meant; options of the workers go where they belong."""
     one = job(
-        {"inputSubscripton": "x", "maxNumWorkers": "5", "experiments": "a"},
+        {
+            "inputSubscripton": "x",
+            "maxNumWorkers": "5",
+            "numWorkers": "2",
+            "experiments": "a,streaming_mode_at_least_once",
+            "useStorageWriteApi": "true",
+        },
         "PubSub_to_BigQuery_Flex",
     )
-    [error] = imported(one).lost
+    one.environment["numWorkers"] = Given("3", one.path, 9)
+    found = imported(one)
+    [error] = found.lost
     assert "Did you mean inputSubscription?" in error.fix
     assert {name: each.value for name, each in one.environment.items()} == {
-        "maxWorkers": "5", "additionalExperiments": "a",
+        "maxWorkers": "5", "numWorkers": "3", "additionalExperiments": ["a"],
+        "streamingMode": "STREAMING_MODE_AT_LEAST_ONCE",
     }  # fmt: skip
+    assert {each.spec.name: each.text for each in found.written}["semantics"] == "at_least_once"
 
 
 def test_what_was_not_filled_in_is_told() -> None:

@@ -174,6 +174,12 @@ def test_a_script_of_a_classic_template(tmp_path: Path) -> None:
             "resource:\n  google_dataflow_job:\n    j: {parameters: {t: '${var.x}'}}\n",
             "a.yaml:3: t='${var.x}': has an expression of Terraform",
         ),
+        (
+            "a.yaml",
+            "launchParameter:\n  parameters: {}\n  environment: {maxWorkers: {a: 1}}\n",
+            "a.yaml:3: maxWorkers: must be a single value",
+        ),
+        ("a.yaml", "--additional-experiments: [[a]]\n", "a.yaml:1: additionalExperiments: must be"),
         ("a.tf", "resource x {}", "is Terraform's own language"),
         ("a.sh", "gcloud dataflow jobs list\n", "a.sh: has 0 commands that run a template"),
         ("none.yaml", None, "can't be read (No such file"),
