@@ -185,7 +185,8 @@ def _parameters(
                 f"{job.path}:{line}: {name}", text, "has an expression of Terraform",
                 "Write its value",
             )  # fmt: skip
-        job.parameters[name] = Given(escaped(text), job.path, line)
+        plain = text.replace("$${", "${") if is_terraform else text
+        job.parameters[name] = Given(escaped(plain), job.path, line)
 
 
 def _texts(job: Job, values: Mapping[str, Marked]) -> Iterator[tuple[str, str, int]]:

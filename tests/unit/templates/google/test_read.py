@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pipelines.params import ConfigError
-from templates.google.job import Job
+from templates.google.job import Job, escaped
 from templates.google.read import read
 
 SPEC = "gs://dataflow-templates-europe-west1/latest/flex/PubSub_to_BigQuery_Flex"
@@ -103,6 +103,13 @@ def test_terraform(tmp_path: Path) -> None:
     whole["resource"][RESOURCE]["job"] = [whole["resource"][RESOURCE]["job"]]
     check(read(written(tmp_path, "list.tf.json", whole)), but=(name,))
     check(read(written(tmp_path, "block.json", BLOCK)))
+
+
+def test_terraforms_own_escape(tmp_path: Path) -> None:
+    """Two signs stand for one, and that one is no reference of ours either."""
+    content = terraform(BLOCK | {"parameters": {"a": "$${x}"}})
+    job = read(written(tmp_path, "job.tf.json", content))
+    assert job.parameters["a"].value == escaped("${x}")
 
 
 @pytest.mark.parametrize("name", ["values", "planned_values"])
