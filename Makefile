@@ -54,6 +54,7 @@ bench: $(STAMP) ## Measure side by side with Beam per element, Bytewax, DuckDB a
 	$(BIN)/python -m benchmarks.backlog
 	$(BIN)/python -m benchmarks.bigquery
 	$(BIN)/python -m benchmarks.broker
+	$(BIN)/python -m benchmarks.udf
 
 # The image's own files are of one Python, and name the bytes of each package.
 IMAGE_LOCK = $(BIN)/uv pip compile --quiet --constraint requirements.lock --python-version 3.11 \

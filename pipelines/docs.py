@@ -1,8 +1,9 @@
-"""``python -m pipelines.docs``: write tables of parameters into the pages of ``docs/pipelines``.
+"""``python -m pipelines.docs``: write tables of parameters and metrics into the pages of ``docs``.
 
 A page has a pair of comments, ``<!-- parameters of pubsub_to_lake -->`` and ``<!-- end -->``; what
 stands between them is made from the pipeline's Params, and a test fails when it is stale. Options
-that all pipelines share stand between ``<!-- options -->`` and ``<!-- end -->``.
+that all pipelines share stand between ``<!-- options -->`` and ``<!-- end -->``, all metrics between
+``<!-- metrics -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -16,15 +17,25 @@ from pathlib import Path
 
 from pipelines.launch import other_flags
 from pipelines.params import Spec, specs
+from transforms import metrics
 
-__all__ = ["PAGES", "main", "options_table", "parameters_table", "written"]
+__all__ = ["DOCS", "PAGES", "main", "metrics_table", "options_table", "parameters_table", "written"]
 
-PAGES = Path(__file__).resolve().parents[1] / "docs" / "pipelines"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGES = DOCS / "pipelines"
 
 _PART = re.compile(
-    r"(?P<begin><!-- (?:parameters of (?P<name>\w+)|options) -->\n).*?(?=<!-- end -->)", re.DOTALL
+    r"(?P<begin><!-- (?:parameters of (?P<name>\w+)|(?P<what>options|metrics)) -->\n)"
+    r".*?(?=<!-- end -->)",
+    re.DOTALL,
 )
 _HEAD = ("| flag | value | default | |", "|---|---|---|---|")
+_METRICS_HEAD = ("| metric | unit | counts | on Dataflow |", "|---|---|---|---|")
+_NOT_ON_DATAFLOW = {
+    metrics.MESSAGES_REDELIVERED: "no: the service reads, and drops them itself",
+    metrics.LATE_ROWS: "no: the service counts them itself",
+    metrics.BACKLOG: "no, gauges are not shown: see the subscription's own metrics",
+}
 
 
 def parameters_table(params_class: type) -> str:
@@ -40,15 +51,27 @@ def options_table() -> str:
     return _tables({name: map(_option, flags._actions) for name, flags in other_flags().items()})
 
 
+def metrics_table() -> str:
+    """Return a table of every metric of ours, with what Dataflow makes of it."""
+    rows = (
+        _cells(
+            f"`{each.name}`", each.unit, _plain(each.meaning),
+            _NOT_ON_DATAFLOW.get(each, "custom counter"),
+        )
+        for each in metrics.TABLE
+    )  # fmt: skip
+    return "\n".join([*_METRICS_HEAD, *rows, ""])
+
+
 def written(text: str) -> str:
     """Return a page with its tables as they should be. Pure, but for the import of the pipeline."""
-    return _PART.sub(lambda part: part["begin"] + "\n" + _content(part["name"]) + "\n", text)
+    return _PART.sub(lambda part: part["begin"] + "\n" + _content(part) + "\n", text)
 
 
-def _content(pipeline: str | None) -> str:
-    if pipeline is None:
-        return options_table()
-    return parameters_table(importlib.import_module(f"pipelines.{pipeline}").Params)
+def _content(part: re.Match[str]) -> str:
+    if part["what"]:
+        return options_table() if part["what"] == "options" else metrics_table()
+    return parameters_table(importlib.import_module(f"pipelines.{part['name']}").Params)
 
 
 def _tables(groups: dict[str, Iterable[str]]) -> str:
@@ -92,13 +115,13 @@ def _cells(*cells: str) -> str:
 
 
 def _stale(folder: Path) -> Iterator[tuple[Path, str]]:
-    for path in sorted(folder.glob("*.md")):
+    for path in sorted(folder.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         if (new := written(text)) != text:
             yield path, new
 
 
-def main(folder: Path = PAGES) -> int:
+def main(folder: Path = DOCS) -> int:
     """Write the pages that are stale, and name them; return the exit code."""
     for path, text in _stale(folder):
         path.write_text(text, encoding="utf-8")

@@ -36,6 +36,7 @@ class Template:
         streaming: whether it goes on without end.
         at_least_once: whether its promises hold in Dataflow's at-least-once mode, in which a step
             may see a row twice.
+        example: stem of its files in ``examples``; by default its name.
     """
 
     name: str
@@ -45,6 +46,13 @@ class Template:
     requirements: tuple[str, ...]
     streaming: bool = True
     at_least_once: bool = False
+    example: str = ""
+
+    @property
+    def examples(self) -> tuple[str, str]:
+        """Parameters that work on this machine, and names of the cloud to lie above them."""
+        stem = f"examples/{self.example or self.name}"
+        return f"{stem}.yaml", f"{stem}.dataflow.yaml"
 
     @cached_property
     def module(self) -> ModuleType:
@@ -115,6 +123,7 @@ TEMPLATES = (
         "pubsub_to_lake", "Pub/Sub to a Parquet lake, Delta Lake or Apache Iceberg",
         "PubSub_to_Lake", STREAMING,
         (_INPUT, "The bucket of the lake exists.", _DEAD),
+        example="flights",
     ),
     Template(
         "pubsub_to_pubsub", "Pub/Sub to Pub/Sub",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from templates import terraform
+from templates import pages, terraform
 from templates.catalogue import TEMPLATES, Template
 from templates.google.page import PAGE, written
 from templates.json_schema import json_schema
@@ -45,6 +45,8 @@ def stale(folder: Path = FOLDER) -> Iterator[tuple[Path, str | None]]:
         wanted |= {place / path: text for path, text in files(template).items()}
     if (page := folder.parent / PAGE).is_file():  # a wheel has no docs
         wanted[page] = written(page.read_text(encoding="utf-8"))
+    for page in sorted((folder.parent / pages.FOLDER).glob("*.md")):
+        wanted[page] = pages.written(page.read_text(encoding="utf-8"))
     for path, text in wanted.items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             yield path, text

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from pipelines.docs import parameters_table
-from pipelines.kinds import ROUTE, SUBSCRIPTION, TOPIC
 from pipelines.params import Spec, rules
 from pipelines.rules import ExactlyOneOf, OnlyWith, Rule
 from templates.catalogue import TEMPLATES, Template
+from templates.pages import commands
 
 __all__ = ["index", "readme"]
 
@@ -48,13 +48,13 @@ def _lines(template: Template) -> Iterator[str]:
     yield from ("<!-- Made by python -m templates generate. -->", "")
     yield from (_escaped(template.description), "")
     yield f"`{template.public_name}`, in the category *{template.category}*. {_modes(template)}"
-    yield f"Guarantees, output and errors: [{name}](../../docs/pipelines/{name}.md)."
+    yield f"Output, guarantees, monitoring, cost: [{name}](../../docs/pipelines/{name}.md)."
     yield from ("", "## Requirements", "")
     yield from (f"- {each}" for each in template.requirements)
     yield from ("", "## Parameters", "", parameters_table(template.params))
     yield from _together(rules(template.params))
-    yield from ("## Parameter file", "", _example(template), "")
-    yield from ("## Commands", "", "```console", *_commands(template), "```")
+    yield from ("## Parameter file", "", *_files(template), "", _example(template), "")
+    yield from ("## Commands", "", *commands(template))
 
 
 def _escaped(text: str) -> str:
@@ -105,14 +105,8 @@ def _quoted(text: str) -> str:
     return f'"{text}"' if re.search(r"[{}#:]( |$)|^[{\[]|=", text) else text
 
 
-def _commands(template: Template) -> list[str]:
-    name = template.name
-    talks = any(spec.kind in (SUBSCRIPTION, TOPIC, ROUTE) for spec in template.parameters)
-    broker = " --broker=embedded" if talks else ""
-    return [
-        f"$ python -m templates describe {name}",
-        f"$ python -m templates validate {name} --params params.yaml",
-        f"$ python -m templates run {name} --params params.yaml{broker}",
-        f"$ python -m templates render {name} --params params.yaml --as rest \\",
-        f"    --spec gs://my-bucket/templates/{name}.json",
-    ]
+def _files(template: Template) -> Iterator[str]:
+    home, cloud = template.examples
+    yield f"[`{home}`](../../{home}) works on this machine, with"
+    yield f"[`{cloud}`](../../{cloud}) above it on Dataflow."
+    yield "What is required, with names of the cloud:"

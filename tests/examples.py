@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.clients import Endpoint, open_storage
-from templates.catalogue import TEMPLATES
+from templates.catalogue import TEMPLATES, find
 from tests.commands import ROOT
 from tests.storage_servers import StorageServer
 
@@ -17,20 +17,22 @@ __all__ = ["TEMPLATE_NAMES", "at_home", "bucket", "clone", "in_the_cloud"]
 
 TEMPLATE_NAMES = [template.name for template in TEMPLATES]
 
-_STEMS = {"pubsub_to_lake": "flights"}
 _VARIABLE = "STORAGE_EMULATOR_HOST"
-_SCHEMA = "pipelines/demo/flights.json"
+_OBJECTS = {
+    "schemas/flights.json": "pipelines/demo/flights.json",
+    "udf/flights.py": "examples/udf/flights.py",
+    "udf/clean.json": "examples/udf/clean.json",
+}
 
 
 def at_home(template: str) -> Path:
     """Return the parameters that work on this machine, from the folder of the clone."""
-    return Path("examples") / f"{_STEMS.get(template, template)}.yaml"
+    return Path(find(template).examples[0])
 
 
 def in_the_cloud(template: str) -> list[Path]:
     """Return the same with what lies above it, for ``--params`` twice."""
-    home = at_home(template)
-    return [home, home.with_name(f"{home.stem}.dataflow.yaml")]
+    return [Path(each) for each in find(template).examples]
 
 
 def clone(folder: Path) -> Path:
@@ -42,7 +44,7 @@ def clone(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def bucket(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Run a server of Cloud Storage with the bucket and the schema that the examples name.
+    """Run a server of Cloud Storage with the bucket and the files that the examples name.
 
     Yields:
         Its URL, which is in ``STORAGE_EMULATOR_HOST`` meanwhile.
@@ -50,5 +52,6 @@ def bucket(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[str]:
     with StorageServer(folder) as server, patch.context() as patched:
         patched.setenv(_VARIABLE, server.url)
         made = open_storage(Endpoint(server.url, _VARIABLE)).create_bucket("my-bucket")
-        made.blob("schemas/flights.json").upload_from_filename(str(ROOT / _SCHEMA))
+        for name, path in _OBJECTS.items():
+            made.blob(name).upload_from_filename(str(ROOT / path))
         yield server.url

@@ -1,4 +1,4 @@
-"""The README's code works as it stands there."""
+"""The code of the first pages works as it stands there, in processes of its own."""
 
 import re
 from collections import defaultdict
@@ -8,8 +8,8 @@ import pyarrow.dataset as ds
 import pytest
 
 from connectors import pubsub
-from connectors.bigquery_local import Server
 from pipelines.demo import flights
+from tests.pages import PAGES, blocks
 from tests.processes import ROOT, BrokerProcess, run_pipeline, start_pipeline, wait_until
 
 pytestmark = pytest.mark.integration
@@ -18,14 +18,14 @@ TOPIC = "projects/demo/topics/flights"
 SUBSCRIPTION = "projects/demo/subscriptions/delays"
 
 
-def code_blocks(language: str) -> list[str]:
-    text = (ROOT / "README.md").read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+def code_blocks(page: str, language: str) -> list[str]:
+    return [block.text for block in blocks(f"docs/{page}.md") if block.kind == language]
 
 
-def test_nothing_is_left_to_fill_in() -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_left_to_fill_in(page: str) -> None:
     """No placeholder of a figure or an output is published."""
-    assert "@@" not in (ROOT / "README.md").read_text()
+    assert "@@" not in (ROOT / page).read_text()
 
 
 def flags_of(command: str, folder: Path) -> list[str]:
@@ -37,11 +37,11 @@ def flags_of(command: str, folder: Path) -> list[str]:
 def test_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client code and the flags of the main job give one flight and one dead letter."""
     started = "$ python -m pipelines.pubsub_to_lake"
-    command = next(block for block in code_blocks("console") if block.startswith(started))
+    command = next(block for block in code_blocks("start", "console") if block.startswith(started))
     argv = flags_of(command, tmp_path)
     with BrokerProcess(tmp_path / "broker") as broker:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
-        exec(code_blocks("python")[0], {})
+        exec(code_blocks("start", "python")[0], {})
         log = tmp_path / "log"
         module = "pipelines.pubsub_to_lake"
         status = run_pipeline(module, broker.address, argv, log, limit_s=60)
@@ -63,12 +63,14 @@ def check_result(folder: Path) -> None:
 
 def test_job_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command for the local runner goes on until SIGTERM, goes on again, and drains."""
-    command = next(block for block in code_blocks("console") if "--runner=local" in block[:80])
+    command = next(
+        block for block in code_blocks("start", "console") if "--runner=local" in block[:80]
+    )
     argv = [*flags_of(command, tmp_path), "--log_every=200ms"]
     log = tmp_path / "log"
     with BrokerProcess(tmp_path / "broker") as broker:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
-        exec(code_blocks("python")[0], {})
+        exec(code_blocks("start", "python")[0], {})
         for more in ([], ["--on_stop=drain"]):
             said = log.read_text().count("3 read") if log.exists() else 0
             process = start_pipeline(
@@ -82,37 +84,9 @@ def test_job_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     check_result(tmp_path)
 
 
-def test_bigquery(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The commands and the client code give one row in the table, and one rejected message."""
-    started = "$ python -m pipelines.pubsub_to_bigquery"
-    command = next(block for block in code_blocks("console") if block.startswith(started))
-    creating, querying = (block for block in code_blocks("python") if "client." in block)
-    log = tmp_path / "log"
-    with BrokerProcess(tmp_path / "broker") as broker, Server() as server:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.address)
-        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", server.rest_endpoint)
-        monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", server.grpc_endpoint)
-        exec(code_blocks("python")[0], {})
-        names: dict[str, object] = {}
-        exec(creating, names)
-        argv = flags_of(command, tmp_path)
-        module = "pipelines.pubsub_to_bigquery"
-        status = run_pipeline(module, broker.address, argv, log, limit_s=60)
-        assert status == 0, log.read_text()
-        exec(querying, names)
-        exec(
-            "rejected = [row.data for row in client.query('SELECT data FROM flights.rejected')]",
-            names,
-        )
-    assert capsys.readouterr().out.count("UA1545") == 1
-    assert names["rejected"] == [b"not a flight"]
-
-
 def test_pipeline_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example is complete: saved to a file and started, it gives the right answer."""
-    code = next(block for block in code_blocks("python") if "def build" in block)
+    code = next(block for block in code_blocks("own_pipeline", "python") if "def build" in block)
     (tmp_path / "carrier_delays.py").write_text(code)
     events = flights.events(2_000)
     with BrokerProcess(tmp_path / "broker") as broker:

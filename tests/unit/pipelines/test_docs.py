@@ -7,9 +7,10 @@ import pytest
 
 from pipelines import docs
 from tests.commands import PIPELINES, module_of
+from transforms import metrics
 
 
-@pytest.mark.parametrize("path", sorted(docs.PAGES.glob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(docs.DOCS.rglob("*.md")), ids=lambda path: path.stem)
 def test_page_is_as_the_code_says(path: Path) -> None:
     """A parameter that was changed is changed in its page by ``python -m pipelines.docs``."""
     text = path.read_text(encoding="utf-8")
@@ -18,14 +19,26 @@ def test_page_is_as_the_code_says(path: Path) -> None:
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_page_has_all_that_is_asked_of_it(pipeline: str) -> None:
-    """Commands, output, guarantees, parameters and errors, and a link from the first page."""
+    """What it does, promises, takes, counts and costs, and a link from the first page."""
     text = (docs.PAGES / f"{pipeline}.md").read_text(encoding="utf-8")
     found = re.findall(r"^## (.*)$", text, re.MULTILINE)
-    assert found == ["Run it", "Output", "Guarantees", "Parameters", "Errors"]
+    assert found == [
+        "Run it", "Output", "As a template", "Guarantees", "Parameters", "Monitoring", "Cost", "Errors",
+    ]  # fmt: skip
     assert f"<!-- parameters of {pipeline} -->" in text
+    assert f"<!-- commands of {pipeline} -->" in text
     assert f"]({pipeline}.md)" in (docs.PAGES / "README.md").read_text(encoding="utf-8")
     for spec in docs.specs(module_of(pipeline).Params):
         assert f"| `{spec.flag}` |" in text
+
+
+def test_metrics_are_told_of_as_dataflow_has_them() -> None:
+    """Every counter of ours is a custom counter there, but what only the local runner counts."""
+    table = docs.metrics_table()
+    for metric in metrics.TABLE:
+        (line,) = [line for line in table.splitlines() if line.startswith(f"| `{metric.name}` |")]
+        elsewhere = metric in (metrics.LATE_ROWS, metrics.MESSAGES_REDELIVERED, metrics.BACKLOG)
+        assert ("custom counter" in line) == (not elsewhere)
 
 
 def test_stale_page_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,8 +58,8 @@ def test_stale_page_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_bars_do_not_end_a_cell() -> None:
     """Each row of a table has as many cells as its head, whatever its text."""
-    for path in docs.PAGES.glob("*.md"):
+    for path in docs.DOCS.rglob("*.md"):
         text = path.read_text(encoding="utf-8")
-        for part in re.findall(r"<!-- (?:param|option).*?<!-- end -->", text, re.DOTALL):
+        for part in re.findall(r"<!-- (?:param|option|metric).*?<!-- end -->", text, re.DOTALL):
             for line in re.findall(r"^\|.*$", part, re.MULTILINE):
                 assert len(re.findall(r"(?<!\\)\|", line)) == 5, line
