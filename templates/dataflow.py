@@ -149,6 +149,17 @@ class Dataflow:
         call = self._jobs.get_job
         return self._patiently(lambda: call(request, timeout=_TIMEOUT_S), self._asked.of(job_id))
 
+    def options(self, job_id: str) -> dict[str, Any]:
+        """Return the options of Beam that a job was built with; empty if it tells none."""
+        request = self._api.GetJobRequest(
+            project_id=self.target.project, location=self.target.region, job_id=job_id,
+            view=self._api.JobView.JOB_VIEW_ALL,
+        )  # fmt: skip
+        call = self._jobs.get_job
+        job = self._patiently(lambda: call(request, timeout=_TIMEOUT_S), self._asked.of(job_id))
+        told = type(job).to_dict(job)["environment"] or {}
+        return dict((told.get("sdk_pipeline_options") or {}).get("options") or {})
+
     def request_state(self, job_id: str, state: str) -> None:
         """Ask that a job goes into a state: ``JOB_STATE_DRAINED`` or ``JOB_STATE_CANCELLED``."""
         request = self._api.UpdateJobRequest(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from connectors.job import LABEL
 from pipelines.params import ConfigError
 from templates import job_progress as progress
 from templates.dataflow import Dataflow
 from templates.dataflow_errors import NameTakenError
 from templates.launched import launched
 
-__all__ = ["REQUESTED", "JobRun"]
+__all__ = ["LABEL", "REQUESTED", "JobRun"]
 
 REQUESTED = {"drain": progress.DRAINED, "cancel": "JOB_STATE_CANCELLED"}
 """The state that is asked for, to let a job end."""
@@ -76,6 +78,19 @@ class JobRun:
         if job.watch(lambda _state: False) == "JOB_STATE_FAILED":
             raise progress.failure(self._name, job, url)
         self.standing = f"{self._name} has ended, and nothing was launched"
+
+    def continued(self) -> dict[str, str]:
+        """Return labels by which an update writes files under the names that the old job does.
+
+        A file that was being written when the job was updated is then written again in its own
+        place. Empty if the running job tells no id, or there is none.
+        """
+        for job in self._dataflow.active(self._name):
+            job_id = str(self._dataflow.options(job.id).get("headrace_job", ""))
+            found = job_id.removeprefix(f"{self._name}-")
+            if re.fullmatch("[a-z0-9_-]{1,63}", found) and found != job_id:
+                return {LABEL: found}
+        return {}
 
     def judge(self, body: Mapping[str, Any]) -> None:
         """Let Dataflow judge a request before the running job of that name is ended for it.

@@ -19,7 +19,7 @@ from templates.checking import Checked, Place, check
 from templates.dataflow import Dataflow, Target, endpoint
 from templates.dataflow_errors import ParametersRefusedError
 from templates.job_environment import environment
-from templates.job_run import REQUESTED, JobRun
+from templates.job_run import LABEL, REQUESTED, JobRun
 from templates.references import SecretManager
 from templates.render import Launch, rest_body
 from templates.transform_names import transform_names
@@ -124,7 +124,8 @@ class Launching:
         if not self.paths:
             run.stop(self.stop, needed=True)
             return
-        body = rest_body(self.template, checked.texts, self.launch)
+        launch = self.launch.labelled(run.continued() if self.launch.update else {})
+        body = rest_body(self.template, checked.texts, launch)
         if self.stop:
             run.judge(body)
             run.stop(self.stop, needed=False)
@@ -137,6 +138,8 @@ class Launching:
         name = self.launch.name_for(self.template)
         if self.stop or self.launch.update:
             _note(f"a running job {name} would be looked for: GET {self.target.path}/jobs")
+        if self.launch.update:
+            _note(f"the id of its files, if it has one, would be added as the label {LABEL}")
         if self.stop and self.paths:
             _note("before it ends, the request below would be judged, with validateOnly")
         if self.stop:

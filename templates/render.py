@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -42,6 +42,15 @@ class Launch:
     update: bool = False
     transform_names: Mapping[str, str] = field(default_factory=dict)
     validate_only: bool = False
+
+    def labelled(self, labels: Mapping[str, str]) -> Launch:
+        """Return the same with further labels; those that were given count above them."""
+        if not labels:
+            return self
+        given = self.environment.get("additionalUserLabels", {})
+        return replace(
+            self, environment={**self.environment, "additionalUserLabels": {**labels, **given}}
+        )
 
     def require_spec(self) -> str:
         """Return the place of the template.

@@ -73,6 +73,7 @@ class KeptJob:
         script: of states to come; the last one stays.
         is_streaming: whether it can be drained.
         replaces: the job that it updates.
+        options: of Beam, that it was built with.
     """
 
     id: str
@@ -80,6 +81,7 @@ class KeptJob:
     script: list[Step]
     is_streaming: bool = True
     replaces: KeptJob | None = None
+    options: dict[str, str] = field(default_factory=dict)
     state: str = "QUEUED"
     messages: list[api.JobMessage] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
@@ -115,9 +117,11 @@ class KeptJob:
         going = "DRAINING" if state == "DRAINED" else "CANCELLING"
         self.script = [Step(going, (Said(f"{going.title()} the job."),)), Step(state)]
 
-    def message(self, project: str, region: str) -> api.Job:
-        """Return it as the API has it."""
+    def message(self, project: str, region: str, *, whole: bool = False) -> api.Job:
+        """Return it as the API has it: a summary, or the whole."""
+        told = {"sdk_pipeline_options": {"options": self.options}} if whole else None
         return api.Job(
+            environment=told,
             id=self.id, name=self.name, project_id=project, location=region,
             current_state=f"JOB_STATE_{self.state}", current_state_time=_START,
             type_="JOB_TYPE_STREAMING" if self.is_streaming else "JOB_TYPE_BATCH",

@@ -65,9 +65,11 @@ def _list(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
 
 
 def _get(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
-    job = jobs.find(_message(api.GetJobRequest, request, names).job_id)
+    asked = _message(api.GetJobRequest, request, names)
+    job = jobs.find(asked.job_id)
     job.step()
-    return job.message(names["project"], names["region"])
+    whole = asked.view == api.JobView.JOB_VIEW_ALL
+    return job.message(names["project"], names["region"], whole=whole)
 
 
 def _update(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:

@@ -46,12 +46,15 @@ def error_line(capsys: pytest.CaptureFixture[str]) -> str:
 def served(
     patch: pytest.MonkeyPatch, cert: tuple[Path, Path] | None = None
 ) -> Iterator[DataflowServer]:
-    """Run the server, with all templates, where launches go; nobody waits for long."""
-    with DataflowServer(cert).running() as server, patch.context() as patched:
+    """Run the server, with all templates, where launches go; nobody waits for long.
+
+    What is changed for it stays changed until ``patch`` is undone.
+    """
+    with DataflowServer(cert).running() as server:
         for name in TEMPLATE_NAMES:
             server.jobs.add_template(name, spec_of(name))
-        patched.chdir(ROOT)
-        patched.setenv(dataflow.ENDPOINT, f"{server.url}/")
-        patched.setattr(job_progress, "POLL_S", 0.01)
-        patched.setattr(dataflow, "_PATIENCE", retry.Backoff(0.01, 0.1, 0.5))
+        patch.chdir(ROOT)
+        patch.setenv(dataflow.ENDPOINT, f"{server.url}/")
+        patch.setattr(job_progress, "POLL_S", 0.01)
+        patch.setattr(dataflow, "_PATIENCE", retry.Backoff(0.01, 0.1, 0.5))
         yield server

@@ -122,6 +122,18 @@ def test_update_replaces_the_running_job(server: DataflowServer) -> None:
     assert old.requested == []
 
 
+def test_an_update_goes_on_with_the_names_of_files(server: DataflowServer) -> None:
+    """By the id that the running job was built with; what was given counts above it."""
+    old = server.jobs.add(JOB)
+    old.options["headrace_job"] = f"{JOB}-12ab"
+    assert launch(NAME, "--update", "--label=team=data") == 0
+    labels = server.sent("launch")[0].body["launchParameter"]["environment"]["additionalUserLabels"]
+    assert labels == {"headrace-job": "12ab", "team": "data"}
+    server.jobs.kept[-1].options["headrace_job"] = "of something else"
+    assert launch(NAME, "--update") == 0
+    assert "environment" not in server.sent("launch")[1].body["launchParameter"]
+
+
 def test_drain_ends_the_running_job_and_then_launches(
     server: DataflowServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

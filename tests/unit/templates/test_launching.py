@@ -9,6 +9,7 @@ import pytest
 from google.cloud import dataflow_v1beta3 as api
 
 from templates.command import main
+from templates.dataflow import ENDPOINT
 from tests.commands import ROOT
 from tests.examples import TEMPLATE_NAMES, in_the_cloud
 from tests.launches import PLACE, launch, launch_argv, spec_of
@@ -24,6 +25,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("something was sent")
 
     monkeypatch.chdir(ROOT)
+    monkeypatch.delenv(ENDPOINT, raising=False)
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
@@ -81,6 +83,7 @@ def test_everything_in_one_request(tmp_path: Path, capsys: pytest.CaptureFixture
         "additionalUserLabels": {"team": "data"},
     }
     assert "note: a running job pubsub-to-pubsub would be looked for" in printed.err
+    assert "would be added as the label headrace-job" in printed.err
 
 
 def test_dry_run_of_a_drain(capsys: pytest.CaptureFixture[str]) -> None:
