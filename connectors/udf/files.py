@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors.objects import store_of
+from connectors.store import Store
 from transforms.errors import ConfigError, HeadraceError
 from transforms.udf import Form, Language, Source
 from transforms.udf.compiled import NAME, Compiled
@@ -29,14 +30,14 @@ def load(text: str) -> Source:
     return checked(path, function, read(path))
 
 
-def read(path: str) -> str:
-    """Return the text of a file.
+def read(path: str, store: Store | None = None) -> str:
+    """Return the text of a file, by default from the store of its path.
 
     Raises:
         ConfigError: it can't be read, or is no text of a sensible size.
     """
     try:
-        content = store_of(path).read(path)
+        content = (store or store_of(path)).read(path)
     except ConfigError as error:
         raise ConfigError(NAME, path, error.rule, error.fix) from error
     except (OSError, HeadraceError) as error:

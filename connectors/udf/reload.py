@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from connectors.objects import store_of
+from connectors import retry
+from connectors.objects import ObjectStore, store_of
+from connectors.store import Store, is_remote
 from connectors.udf.files import checked, read
 from transforms.errors import ConfigError, HeadraceError
 from transforms.udf import Source
@@ -15,6 +17,8 @@ from transforms.udf import Source
 __all__ = ["Latest", "latest_of"]
 
 _log = logging.getLogger(__name__)
+_PATIENCE = retry.Backoff(first_s=0.2, limit_s=1.0, patience_s=5.0)
+"""A look that fails is repeated soon enough: rows wait for it."""
 _latest: dict[tuple[Source, float], Latest] = {}
 _guard = threading.Lock()
 
@@ -55,10 +59,11 @@ class Latest:
     def _look(self) -> None:
         current = self._source
         try:
-            stamp = store_of(current.path).version(current.path)
+            store = _store(current.path)
+            stamp = store.version(current.path)
             if stamp == self._stamp:
                 return
-            text = read(current.path)
+            text = read(current.path, store)
             if text != current.text:
                 self._source = _successor(current, text)
                 _log.info("%s was loaded anew, version %s", current, self._source.version)
@@ -76,6 +81,10 @@ def latest_of(source: Source, every_s: float) -> Latest:
     """Return the one of this process: its steps look together, and change together."""
     with _guard:
         return _latest.setdefault((source, every_s), Latest(source, every_s))
+
+
+def _store(path: str) -> Store:
+    return ObjectStore(_PATIENCE) if is_remote(path) else store_of(path)
 
 
 def _successor(current: Source, text: str) -> Source:
