@@ -20,7 +20,7 @@ from connectors.broker.errors import FailedPrecondition, NotFound, Refusal
 from connectors.broker.events import Acked
 from connectors.broker.owners import Owners
 from connectors.broker.reading import fitting
-from connectors.broker.retry import Redelivery
+from connectors.broker.retry import AT_ONCE, Redelivery
 from connectors.broker.state import State, Subscription
 from connectors.broker.store import Store
 
@@ -183,15 +183,25 @@ class Deliveries:
         return acks
 
     def extend(
-        self, subscription: Subscription, positions: Positions, generations: Any, lease_s: float
+        self,
+        subscription: Subscription,
+        positions: Positions,
+        generations: Any,
+        lease_s: float,
+        *,
+        waits: Redelivery = AT_ONCE,
     ) -> _Mask:
-        """Move the deadline of what is still held; 0 seconds is a nack. Tell what is held."""
+        """Move the deadline of what is still held; 0 seconds is a nack. Tell what is held.
+
+        What is nacked comes again by the retry policy, and after ``waits`` at least.
+        """
         backlog, now_s = subscription.backlog, self._loop.time()
         held = backlog.holds(positions, generations)
         counts = self.counters.subscription(subscription.uid)
         counts.extended += positions.size
         if lease_s == 0:
-            backlog.nack(positions, generations, now_s, Redelivery.of(subscription.settings))
+            redelivery = Redelivery.of(subscription.settings).at_least(waits)
+            backlog.nack(positions, generations, now_s, redelivery)
             counts.nacked += int(held.sum())
             self._changed(subscription)
         else:

@@ -49,6 +49,7 @@ from connectors.broker.transforming import Transforming
 __all__ = ["Engine"]
 
 _TICK_S_MAX = 60.0
+_TICK_S_FAULTY = 1.0
 
 
 class Engine:
@@ -233,9 +234,12 @@ class Engine:
 
     def _tick(self) -> None:
         now_s = self._loop.time()
-        self.delivery.expire()
-        next_s = min(self.state.expiry_s(), now_s + _TICK_S_MAX)
-        self._timer = self._loop.call_at(next_s, self._tick)
+        next_s = now_s + _TICK_S_FAULTY  # without a timer no lease would ever end again
+        try:
+            self.delivery.expire()
+            next_s = min(self.state.expiry_s(), now_s + _TICK_S_MAX)
+        finally:
+            self._timer = self._loop.call_at(next_s, self._tick)
 
 
 def _now_us() -> int:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from connectors.broker import rows
 from connectors.broker.delivery import Deliveries, Delivery
+from connectors.broker.retry import FAULTY
 from connectors.broker.state import Subscription
 from connectors.broker.transforming import Transforming, active
 
@@ -24,7 +25,7 @@ class Presenting:
         """Return what is left to deliver, None if it is nothing.
 
         What a transform drops is acked. What it fails at is given back as by a nack, so that the
-        retry policy and the dead letter policy hold for it.
+        retry policy and the dead letter policy hold for it; it waits a moment in any case.
 
         Raises:
             Exhausted: the disk is full even for acks.
@@ -39,7 +40,9 @@ class Presenting:
         dropped = dropped[~np.isin(dropped, faulty)]
         generations = np.full(positions.size, delivery.generation)
         if faulty.size:
-            self._deliveries.extend(subscription, positions[faulty], generations[faulty], 0)
+            self._deliveries.extend(
+                subscription, positions[faulty], generations[faulty], 0, waits=FAULTY
+            )
         if dropped.size:
             await self._deliveries.ack(subscription, positions[dropped], generations[dropped])
         # A fault takes back what is behind it in its ordering key.

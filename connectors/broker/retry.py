@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from connectors.broker.settings import SubscriptionSettings
 
-__all__ = ["AT_ONCE", "Redelivery"]
+__all__ = ["AT_ONCE", "FAULTY", "Redelivery"]
 
 
 class Redelivery(NamedTuple):
@@ -32,6 +32,12 @@ class Redelivery(NamedTuple):
             dead_letter.max_delivery_attempts if dead_letter else None,
         )
 
+    def at_least(self, other: Redelivery) -> Redelivery:
+        """Return the same, or one with the waits of another that are longer."""
+        if self.backoff_min_s >= other.backoff_min_s:
+            return self
+        return other._replace(attempts_max=self.attempts_max)
+
     def backoffs_s(self, failures: npt.NDArray[np.uint16]) -> npt.NDArray[np.float64]:
         """Return how long each message waits: the minimum doubled for each failure but the first.
 
@@ -51,3 +57,5 @@ class Redelivery(NamedTuple):
 
 AT_ONCE = Redelivery()
 """Without policies: again, at once, without end."""
+FAULTY = Redelivery(0.1, 10.0)
+"""Of what a transform fails at: nobody has to ask for it, so it would be tried without a pause."""

@@ -64,13 +64,8 @@ class State(Registry):
                 return self._change(event)
         return True
 
-    def expire(self, now_s: float) -> dict[Subscription, int]:
-        """End the leases whose deadline has passed; return how many each subscription had."""
-        ended = ((each, each.backlog.expire(now_s)) for each in self.subscriptions.values())
-        return {each: count for each, count in ended if count}
-
     def expiry_s(self) -> float:
-        """Return when ``expire`` has something to do next, at the earliest."""
+        """Return when a lease or a backoff ends next, at the earliest."""
         times = (each.backlog.expiry_s for each in self.subscriptions.values())
         return min(times, default=float("inf"))
 

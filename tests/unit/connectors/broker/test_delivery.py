@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from connectors.broker import schema, wire
+from connectors.broker import engine, schema, wire
 from connectors.broker.delivery import Delivery, Want
 from connectors.broker.engine import Engine
 from connectors.broker.errors import Exhausted, FailedPrecondition, NotFound
@@ -20,7 +20,13 @@ from connectors.broker.events import (
     TopicCreated,
     TopicDeleted,
 )
-from connectors.broker.settings import DeadLetterPolicy, SubscriptionSettings, TopicSettings
+from connectors.broker.settings import (
+    DeadLetterPolicy,
+    RetryPolicy,
+    SubscriptionSettings,
+    TopicSettings,
+    Transform,
+)
 from connectors.broker.state import Subscription
 
 T, DEAD = "projects/p/topics/orders", "projects/p/topics/dead"
@@ -331,5 +337,43 @@ def test_forwarding_ends_with_its_subscription() -> None:
             await fail_after(b, SubscriptionDeleted(3))
             await b.engine._forwarding.close()
             assert b.engine.counters.topic(2).messages <= 1
+
+    run(test)
+
+
+FAILING = Transform("f", "function f(message, metadata) { throw Error('no'); }")
+
+
+@pytest.mark.parametrize("policy", [None, RetryPolicy(0.0, 600.0), RetryPolicy(0.3, 0.3)])
+def test_transform_that_always_fails_is_no_hot_loop(policy: RetryPolicy | None) -> None:
+    """Without a retry policy too there is a wait between two attempts; with one, its own."""
+
+    async def test() -> None:
+        async with bench(transforms=(FAILING,), retry=policy) as b:
+            await b.publish(1)
+            assert await b.delivery.lease_within(1.0, b.subscription, ALL) is None
+            sent = b.engine.counters.subscription(b.subscription.uid).sent
+            assert 2 <= sent <= 5
+
+    run(test)
+
+
+def test_leases_end_after_a_tick_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of one moment must not stop the clock of all leases."""
+    monkeypatch.setattr(engine, "_TICK_S_FAULTY", 0.05)
+
+    async def test() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        async with bench() as b:
+            await b.publish(1)
+            expire = b.delivery.expire
+            with mock.patch.object(
+                b.delivery, "expire", side_effect=[OSError("once"), None]
+            ) as bad:
+                assert b.delivery.lease(b.subscription, Want(1, 1 << 20, 0.1)) is not None
+                while bad.call_count < 2:
+                    await asyncio.sleep(0.01)
+                bad.side_effect = expire
+            assert await b.delivery.lease_within(5.0, b.subscription, ALL) is not None
 
     run(test)

@@ -158,16 +158,15 @@ def test_retention_finds_what_is_older() -> None:
     assert housekeeping.ended(state, 1_200_000_001) == []
 
 
-def test_leases_of_all_subscriptions_expire() -> None:
-    """The next expiry is the earliest, and afterwards the next one."""
+def test_next_expiry_is_the_earliest_of_all_subscriptions() -> None:
+    """And when its leases have ended, the next one."""
     state = state_of(TOPIC, SUBSCRIPTION, SECOND, publish(2))
     for name, lease_s in ((S, 10.0), (S2, 20.0)):
         backlog = state.subscription(name).backlog
         positions = backlog.peek(2)
         backlog.take(positions, np.ones(2), 0.0, lease_s, generation=1)
     assert state.expiry_s() == pytest.approx(10)
-    assert state.expire(9.9) == {}
-    assert state.expire(10.0) == {state.subscription(S): 2}
+    assert state.subscription(S).backlog.expire(10.0) == 2
     assert state.expiry_s() == pytest.approx(20)
 
 
