@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from templates.catalogue import find
 from templates.flex_launcher import Launched
 from templates.graph_checks import CHECKS, WrongError
 from templates.launch_checks import ended
+from templates.own_wheel import PACKAGES
 from templates.simulate import Outcome, Simulation, code_of
 from tests.commands import ROOT
 from tests.examples import TEMPLATE_NAMES, in_the_cloud
@@ -63,10 +65,21 @@ def test_template_passes_every_check(name: str, code: Path, samples: dict[str, P
     assert outcome.is_good
 
 
-def test_code_is_staged_for_workers_without_it(code: Path) -> None:
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A copy of the clone: setup.py leaves something in its folder."""
+    for name in PACKAGES:
+        without = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / "clone" / name, ignore=without)
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+def test_code_is_staged_for_workers_without_it(code: Path, sources: Path) -> None:
     """By setup.py; what they will install holds every module that the graph names."""
     image = "gcr.io/cloud-dataflow/v1beta3/beam_python3.11_sdk:2.77.0"
-    outcome = simulated("pubsub_to_pubsub", code, setup_file=ROOT / "setup.py", image=image)
+    outcome = simulated("pubsub_to_pubsub", code, setup_file=sources / "setup.py", image=image)
     seen = {each.name: each.seen for each in outcome.findings}
     assert outcome.is_good, outcome.findings
     assert "workflow.tar.gz" in seen["staged files"]
