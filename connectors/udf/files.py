@@ -23,11 +23,15 @@ def load(text: str) -> Source:
             be called as rows, batches or payloads are. It names the file, the line and the fix.
     """
     path, _, function = text.rpartition(":")
-    if not path or not function.replace(".", "").isidentifier():
+    if not path or not _is_name(function):
         raise ConfigError(NAME, text, "must name a file and a function in it", _FIX)
     if not path.endswith(tuple(each.value for each in Language)):
         raise ConfigError(NAME, text, "must name a file of Python or JavaScript", _FIX)
     return checked(path, function, read(path))
+
+
+def _is_name(function: str) -> bool:
+    return all(part.replace("$", "_").isidentifier() for part in function.split("."))
 
 
 def read(path: str, store: Store | None = None) -> str:

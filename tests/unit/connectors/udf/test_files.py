@@ -28,6 +28,7 @@ def test_function_is_loaded_with_its_form(tmp_path: Path) -> None:
         ("clean.py:", "must name a file and a function"),
         ("clean.py:clean()", "must name a file and a function"),
         ("gs://bucket/clean.py", "must name a file and a function"),
+        ("clean.py:a..b", "must name a file and a function"),
         ("clean:clean", "must name a file of Python or JavaScript"),
         ("no_such.py:clean", "can't be read: there is no such file"),
         (".:clean", "must name a file of Python"),

@@ -139,6 +139,15 @@ def test_files_that_cannot_be_used_are_refused(
     assert raised.value.name == "udf"
 
 
+def test_names_are_those_of_javascript(tmp_path: Path) -> None:
+    """They may have a ``$``, and dots lead into objects."""
+    file = tmp_path / "clean.js"
+    file.write_text("const $tools = {$f: (x) => x + '!'};")
+    made = opened(load(f"{file}:$tools.$f"), Plan())
+    assert column(made.apply(messages(b"a")).ok, "data") == [b"a!"]
+    made.close()
+
+
 def test_missing_engine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to install."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
