@@ -28,7 +28,7 @@ from benchmarks import backlog_input
 from benchmarks.footprint import Footprint, Look
 from benchmarks.processes import cpu_s
 from connectors import pubsub
-from pipelines.demo.broker import broker_process
+from pipelines.broker_process import broker_process
 from pipelines.demo.job import Job
 
 __all__ = ["CASES", "Figures", "main", "reconcile"]

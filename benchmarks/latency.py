@@ -27,7 +27,7 @@ import pyarrow as pa
 from benchmarks.observe import LakeWatch, Seen, TopicWatch, Watch
 from benchmarks.processes import cpu_s, ending
 from connectors import pubsub
-from pipelines.demo.broker import broker_process
+from pipelines.broker_process import broker_process
 from transforms.batch import Batch
 
 __all__ = ["Latency", "latency_of", "main"]

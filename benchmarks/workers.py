@@ -25,7 +25,7 @@ import psutil
 from benchmarks.processes import cpu_s, ending
 from benchmarks.workers_job import PIECES
 from connectors import pubsub
-from pipelines.demo.broker import broker_process
+from pipelines.broker_process import broker_process
 
 __all__ = ["idle_words", "main", "span_s", "speedup_words"]
 

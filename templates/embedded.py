@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.demo.broker import broker_process
+from pipelines.broker_process import broker_process
 
 __all__ = ["ADDRESS", "broker", "declaration"]
 

@@ -15,7 +15,7 @@ from benchmarks.child import Task
 from benchmarks.engines.headrace_memory import HORIZON_S, WINDOW_S, read_messages
 from connectors import pubsub
 from pipelines import launch, pubsub_to_lake
-from pipelines.demo.broker import broker_process
+from pipelines.broker_process import broker_process
 
 __all__ = ["SUBSCRIPTION", "prepared", "run"]
 

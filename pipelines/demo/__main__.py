@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors import pubsub
+from pipelines.broker_process import broker_process
 from pipelines.demo import answers, flights
-from pipelines.demo.broker import broker_process
 from pipelines.demo.folder import Interruption, prepared
 from pipelines.demo.job import Counts, Job
 from pipelines.demo.replay import Replay
