@@ -33,7 +33,7 @@ from templates.installed import install, missing_modules
 from templates.job_graph import JobGraph, Objects, read_job
 from templates.launch_checks import all_there, ended
 from templates.metadata import container_spec
-from templates.own_wheel import build_wheel
+from templates.own_wheel import ROOT, build_wheel
 from templates.render import Launch, flags
 from templates.sample_objects import buckets, missing_objects, put, sample_objects
 from templates.staged_files import check_staged
@@ -181,6 +181,8 @@ class _Rehearsal:
         return checked if missing else check(asked.template, asked.paths, place=_IN_CLOUD)
 
     def _installed(self) -> str:
+        if self._code == ROOT:
+            return "the code is that of the package that is installed here"
         if self._asked.code is None:
             try:
                 code_of(self._folder)
@@ -192,7 +194,9 @@ class _Rehearsal:
 
     @property
     def _code(self) -> Path:
-        return self._asked.code or self._folder / "installed"
+        # Who has installed the package has no sources to build it of.
+        own = self._folder / "installed" if _is_clone() else ROOT
+        return self._asked.code or own
 
     def _graph(self, texts: Mapping[str, str]) -> JobGraph | None:
         launched = self._launched(texts)
@@ -256,6 +260,10 @@ class _Rehearsal:
                 "See [tool.setuptools.packages.find] in pyproject.toml",
             )
         return "all that the graph names are in the wheel"
+
+
+def _is_clone() -> bool:
+    return (ROOT / "pyproject.toml").is_file()
 
 
 def _named(kind: str, texts: Sequence[str]) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def _in_clone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-def simulated(name: str, code: Path, **more: object) -> Outcome:
+def simulated(name: str, code: Path | None, **more: object) -> Outcome:
     asked = Simulation(find(name), in_the_cloud(name), code=code)
     return dataclasses.replace(asked, **more).run()  # type: ignore[arg-type]
 
@@ -118,12 +118,16 @@ def test_missing_sample_is_told(code: Path, tmp_path: Path) -> None:
     assert found.fix == "Give one: --object gs://my-bucket/nowhere/columns.json=PATH"
 
 
-def test_what_the_launch_reads_and_is_not_there_is_told(code: Path, tmp_path: Path) -> None:
-    """The launcher's own words, and what to give."""
+def test_what_the_launch_reads_and_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The launcher's own words, and what to give; here with the code of an installed package."""
+    monkeypatch.setattr("templates.simulate._is_clone", lambda: False)
     overlay = tmp_path / "elsewhere.yaml"
     overlay.write_text("archive: gs://my-bucket/nothing")
     paths = [*in_the_cloud("archive_replay"), overlay]
-    *_, found = simulated("archive_replay", code, paths=paths).findings
+    _, installed, found = simulated("archive_replay", None, paths=paths).findings
+    assert installed.seen == "the code is that of the package that is installed here"
     assert found.name == "launch"
     assert "exit code 2" in found.problem
     assert "gs://my-bucket/nothing" in found.problem
@@ -138,6 +142,18 @@ def test_parameter_that_is_wrong_starts_nothing(
     wrong.write_text("output_topic: projects/my-project/topics/again\nwindow: soon\n")
     assert command.main(["simulate", "pubsub_to_pubsub", f"--params={wrong}"]) == 2
     assert f"{wrong}:2" in capsys.readouterr().err
+
+
+def test_secret_is_not_read(code: Path, tmp_path: Path) -> None:
+    """A rehearsal has no use for it."""
+    overlay = tmp_path / "secret.yaml"
+    overlay.write_text("id_attribute: ${secret:projects/my-project/secrets/name}")
+    paths = [*in_the_cloud("pubsub_to_pubsub"), overlay]
+    outcome = simulated("pubsub_to_pubsub", code, paths=paths)
+    (problem,) = outcome.problems
+    assert "id_attribute" in str(problem)
+    assert "has a secret" in str(problem)
+    assert not outcome.is_good
 
 
 @pytest.fixture
