@@ -173,7 +173,7 @@ def _engine(path: str, function: str, text: str) -> Any:
     if importlib.util.find_spec("py_mini_racer") is None:
         raise ConfigError(
             NAME, path, "is JavaScript, which needs V8, and mini-racer is not installed",
-            "Install it with pip install 'headrace[udf]', or write the function in Python",
+            "Install it with pip install '.[udf]' in a clone of Headrace, or write Python",
         )  # fmt: skip
     from py_mini_racer import (  # noqa: PLC0415 - 60 ms, seldom needed
         JSEvalException,

@@ -11,10 +11,16 @@ from connectors import retry
 from connectors.objects import ObjectStore, store_of
 from connectors.store import Store, is_remote
 from connectors.udf.files import checked, read
+from connectors.udf.watchdog import Watchdog
 from transforms.errors import ConfigError, HeadraceError
 from transforms.udf import Source
+from transforms.udf.calls import Calls, Failed, call_each
+from transforms.udf.compiled import NAME
 
-__all__ = ["Latest", "latest_of"]
+__all__ = ["LOAD_S_MAX", "Latest", "latest_of"]
+
+LOAD_S_MAX = 60.0
+"""For a new version to be loaded: it may make clients and tables."""
 
 _log = logging.getLogger(__name__)
 _PATIENCE = retry.Backoff(first_s=0.2, limit_s=1.0, patience_s=5.0)
@@ -65,7 +71,7 @@ class Latest:
                 return
             text = read(current.path, store)
             if text != current.text:
-                self._source = _successor(current, text)
+                self._source = _loaded(current, text)
                 _log.info("%s was loaded anew, version %s", current, self._source.version)
             self._stamp, self._refused = stamp, ""
         except (OSError, HeadraceError) as error:
@@ -87,11 +93,21 @@ def _store(path: str) -> Store:
     return ObjectStore(_PATIENCE) if is_remote(path) else store_of(path)
 
 
+def _loaded(current: Source, text: str) -> Source:
+    """Return the checked successor of a source, also if its file never comes to its end."""
+    watch = Watchdog(str(current), LOAD_S_MAX)
+    calls = Calls(lambda text: _successor(current, text), [[text]], lambda _: [text], current.path)
+    (found,) = call_each(calls, watch)
+    if isinstance(found, Failed):
+        raise ConfigError(NAME, str(current), f"can't be loaded: {found.text}", "Correct the file")
+    return found
+
+
 def _successor(current: Source, text: str) -> Source:
     found = checked(current.path, current.function, text)
     if found.form is not current.form:
         raise ConfigError(
-            "udf", str(current), f"is of the form {found.form.value} now, was {current.form.value}",
+            NAME, str(current), f"is of the form {found.form.value} now, was {current.form.value}",
             "Keep the annotation of the first parameter, or start the pipeline again",
         )  # fmt: skip
     return found

@@ -115,6 +115,10 @@ class _Patrol:
     """The thread that looks; it ends when no function is called any more."""
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew, as in a forked process: the thread is not there, nor who holds the lock."""
         self._guard = threading.Lock()
         self._watched: set[Watchdog] = set()
         self._thread: threading.Thread | None = None
@@ -123,7 +127,7 @@ class _Patrol:
         """Look at a watchdog until its call has ended."""
         with self._guard:
             self._watched.add(watchdog)
-            if self._thread is None or not self._thread.is_alive():  # not so in a forked process
+            if self._thread is None:
                 _expect_us(watchdog.stuck_s)  # the thread may never come to it
                 self._thread = threading.Thread(target=self._run, name="udf-watchdog", daemon=True)
                 self._thread.start()
@@ -149,6 +153,7 @@ class _Patrol:
 
 
 _patrol = _Patrol()
+os.register_at_fork(after_in_child=_patrol.renew)
 
 
 def _strike(thread: int) -> None:

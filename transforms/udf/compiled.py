@@ -95,8 +95,9 @@ class Compiled:
 
 def where(error: BaseException, path: str) -> str:
     """Return `` (file.py:12)``: the innermost line of a user's file that an error went through."""
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename == path]
-    return f" ({_base(path)}:{frames[-1].lineno})" if frames else ""
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == path]
+    return f" ({_base(path)}:{lines[-1]})" if lines else ""
 
 
 @functools.lru_cache(maxsize=16)

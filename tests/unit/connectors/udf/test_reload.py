@@ -104,6 +104,16 @@ def test_broken_version_is_refused_with_one_warning(
     assert latest.source().text == TWO
 
 
+def test_version_that_is_never_loaded_is_refused(
+    file: Path, clock: Clock, latest: Latest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before stays, and rows wait no longer than a limit."""
+    monkeypatch.setattr("connectors.udf.reload.LOAD_S_MAX", 0.1)
+    file.write_text("while True: pass\ndef f(t: str): ...")
+    clock.now_s = 60
+    assert latest.source().text == ONE
+
+
 def test_steps_of_a_process_look_together(file: Path) -> None:
     """One of a source and interval."""
     source = load(f"{file}:f")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.udf.watchdog import STUCK_EXIT_CODE, Watchdog
+from connectors.udf.watchdog import STUCK_EXIT_CODE, Watchdog, _patrol
 from tests.udfs import column, errors, function, messages, numbers
 from transforms import kinds
 from transforms.udf import Plan
@@ -153,6 +154,16 @@ def test_threads_with_a_watchdog_each_do_not_meet() -> None:
     for thread in threads:
         thread.join()
     assert [len(errors(results[number])) for number in range(6)] == [0, 1, 0, 1, 0, 1]
+
+
+def test_forked_process_has_a_limit_too() -> None:
+    """The thread that looks is not taken along; whoever holds its lock is not either."""
+    with _patrol._guard:  # as another thread might, at the moment of the fork
+        child = os.fork()
+        if not child:
+            result = function(BUSY, TYPED, watchdog()).apply(numbers(7))
+            os._exit(len(errors(result)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 def test_thread_of_the_watchdog_ends_when_nobody_calls() -> None:
