@@ -8,16 +8,13 @@ import apache_beam as beam
 import pyarrow as pa
 import pytest
 
-from connectors.dead_letter import Folder
 from connectors.udf import Form, Source
-from pipelines.named_outputs import OUTPUTS, NamedOutput
 from pipelines.params import validated
 from pipelines.rows import Deduplication, EventTime, OptionalPayload
 from pipelines.topic_output import TopicOutput
 from pipelines.user_function import UserFunctions, columns_as_json
 from tests.commands import PIPELINES, module_of
 from tests.conftest import message_batch
-from transforms.batch import Batch
 from transforms.errors import ConfigError
 from transforms.field import Field, column
 from transforms.message import MESSAGE, PART, attach_message
@@ -157,23 +154,3 @@ def test_flags_of_functions_need_one() -> None:
     for flag, text in {"udf_timeout": "1s", "udf_reload": "1m", "udf_outputs": "a=./a"}.items():
         with pytest.raises(ConfigError, match=f"--{flag}=.*counts only for a function"):
             validated(Rows, {flag: text})
-
-
-def test_outputs_are_topics_and_folders() -> None:
-    """Each by a name; the step that writes it is named after it."""
-    late, odd = OUTPUTS.parse("late=projects/p/topics/late, odd=./odd")
-    assert (late.step, str(late.target)) == ("Output late", "projects/p/topics/late")
-    assert odd == NamedOutput("odd", Folder("./odd"))
-    assert OUTPUTS.parse("") == ()
-
-
-def test_sampled_rows_are_those_of_the_steps() -> None:
-    """Parsed, then through the function; nothing is counted, and what fails has no row."""
-    source = Source("f.py", "f", "def f(row):\n    return {'id': row['id'] * 2}\n", Form.ROW)
-    params = Rows(schema=SCHEMA, udf=source, udf_schema=pa.schema([("id", pa.string())]))
-    opens = params.sampled(column("id2"))
-    assert opens is not None
-    rows = opens()(message_batch([b'{"id": "a"}', b"{", b'{"id": null}', b'{"id": "b"}']))
-    assert rows.drop([MESSAGE]).to_pylist() == [{"id": "aa"}, {"id": "bb"}]
-    assert len(opens()(message_batch([b"{"]))) == 0
-    assert isinstance(opens()(message_batch([])), Batch)
