@@ -96,6 +96,8 @@ class Build:
         for build in builds:
             run(build_command(engine, build, context))
             print(f"built: {build.image}")
+            if not self.is_pushed:
+                print(f"push it: {shown(push_command(engine, build.image))}")
         if self.is_pushed:
             for template, image in images.items():
                 images[template] = by_digest(image, push(engine, image))

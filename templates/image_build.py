@@ -63,7 +63,7 @@ class ImageBuild:
 
 def build_command(engine: str, build: ImageBuild, context: Context) -> list[str]:
     """Return the command that builds an image from the folder."""
-    # Docker takes the time of files from the argument SOURCE_DATE_EPOCH, and keeps layers for the
+    # Docker takes the image's time from the argument SOURCE_DATE_EPOCH, and keeps layers for the
     # next template. The other two are told so, and which form of manifest every registry takes.
     told = [f"--timestamp={epoch_s()}", "--format=docker", "--layers"]
     return [

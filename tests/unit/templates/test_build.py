@@ -47,9 +47,13 @@ def test_a_template_is_built_pushed_and_named_by_digest(
     assert printed.err == ""
 
 
-def test_all_templates_are_built_in_one_folder(engine: RecordingEngine, folder: Path) -> None:
-    """With a spec and an image for each, of the same layers."""
+def test_all_templates_are_built_in_one_folder(
+    engine: RecordingEngine, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With a spec and an image for each, of the same layers; to be pushed later."""
     assert main(["build", "--all", IMAGE, "--spec=specs/{name}.json"]) == 0
+    printed = capfd.readouterr().out
+    assert f"push it: buildah push {REPOSITORY}/lake-compact:0.1.0\n" in printed
     assert engine.commands == ["buildah info", *["buildah build"] * len(TEMPLATES)]
     for template in TEMPLATES:
         spec = json.loads((folder / "specs" / f"{template.name}.json").read_text())
