@@ -19,7 +19,8 @@ from pipelines.errors import DataError
 from pipelines.launch import status
 from pipelines.params import ConfigError
 from templates.catalogue import Template
-from templates.graph_checks import Expected, Finding, WrongError, finding, findings
+from templates.finding import Finding, WrongError, finding
+from templates.graph_checks import Expected, findings
 from templates.job_graph import JobGraph, Objects, read_job
 from templates.metadata import metadata
 from templates.render import Launch, flags

@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
+from templates.finding import Finding, WrongError, finding
 from templates.job_graph import JobGraph
 from templates.own_wheel import PACKAGES, ROOT
 
-__all__ = ["CHECKS", "Expected", "Finding", "WrongError", "finding", "findings"]
+__all__ = ["CHECKS", "Expected", "findings"]
 
 GRAPH_BYTES_MAX = 10_000_000
 """Of a request that creates a job, https://cloud.google.com/dataflow/quotas#job-limits."""
@@ -29,31 +29,6 @@ _BEAM_IMAGE = "gcr.io/cloud-dataflow/v1beta3/beam_python"
 _UNSTABLE = re.compile(
     r"<lambda|0x[0-9a-fA-F]{6,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-|[0-9a-f]{12,}|[0-9]{10,}"
 )
-
-
-class WrongError(Exception):
-    """A check has failed: what is wrong, and what to do."""
-
-    def __init__(self, problem: str, fix: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.fix = fix
-
-
-class Finding(NamedTuple):
-    """The outcome of a check.
-
-    Attributes:
-        name: of the check.
-        seen: what was found, if all is well.
-        problem: what is wrong; empty if nothing is.
-        fix: what to do then.
-    """
-
-    name: str
-    seen: str = ""
-    problem: str = ""
-    fix: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,14 +61,6 @@ def findings(graph: JobGraph, expected: Expected) -> Iterator[Finding]:
     """Make all ``CHECKS``; yield their outcomes in that order."""
     for name, check in CHECKS.items():
         yield finding(name, functools.partial(check, graph, expected))
-
-
-def finding(name: str, check: Callable[[], str]) -> Finding:
-    """Make a check; return its outcome."""
-    try:
-        return Finding(name, check())
-    except WrongError as wrong:
-        return Finding(name, problem=wrong.problem, fix=wrong.fix)
 
 
 def _graph(graph: JobGraph, _: Expected) -> str:
@@ -267,6 +234,19 @@ def _reads(graph: JobGraph, expected: Expected) -> str:
     return f"{', '.join(sorted(found))}, by Dataflow's own" if found else "nothing of Pub/Sub"
 
 
+def _job_id(graph: JobGraph, expected: Expected) -> str:
+    pattern = re.compile(re.escape(expected.options.get("job_name", "")) + "-[0-9a-f]{8}")
+    for step, each in graph.pickled.items():
+        for text in each.texts:
+            if pattern.fullmatch(text) and text != graph.options.get("headrace_job"):
+                raise WrongError(
+                    f"{step} names what it writes by {text}, and the job's options tell "
+                    f"{graph.options.get('headrace_job')!r}: an update would use other names",
+                    "Take the id of connectors.job.launch_id",
+                )
+    return str(graph.options.get("headrace_job") or "nothing is named by it")
+
+
 def _size(graph: JobGraph, _: Expected) -> str:
     sizes = {"the job": graph.job_bytes, "its graph": len(graph.pipeline_bytes)}
     for what, size in sizes.items():
@@ -291,6 +271,7 @@ CHECKS: dict[str, Check] = {
     "main module": _main,
     "local paths": _paths,
     "reads": _reads,
+    "job id": _job_id,
     "size": _size,
 }
 """All checks of a graph by name: each returns what it has seen, or raises ``WrongError``."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from templates.finding import WrongError
 from templates.flex_launcher import Launched
-from templates.graph_checks import WrongError
 
 __all__ = ["all_there", "ended"]
 

@@ -20,6 +20,7 @@ from pipelines.params import ConfigError
 from templates.catalogue import Template
 from templates.checking import Checked, Place, check
 from templates.entry import entry, file_name, variables
+from templates.finding import Finding, WrongError, finding
 from templates.flex_launcher import (
     Launched,
     Launcher,
@@ -28,7 +29,7 @@ from templates.flex_launcher import (
     launch_environment,
     run,
 )
-from templates.graph_checks import Expected, Finding, WrongError, finding, findings
+from templates.graph_checks import Expected, findings
 from templates.installed import install, missing_modules
 from templates.job_graph import JobGraph, Objects, read_job
 from templates.launch_checks import all_there, ended

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from templates.catalogue import find
-from templates.graph_checks import Finding
+from templates.finding import Finding
 from templates.job_graph import JobGraph
 from templates.render import Launch
 from templates.sample_objects import given_objects

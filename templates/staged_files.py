@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipelines.errors import DataError
-from templates.graph_checks import WrongError
+from templates.finding import WrongError
 from templates.installed import import_all, install
 from templates.job_graph import Objects, Staged
 from templates.own_wheel import PACKAGES

@@ -38,7 +38,7 @@ def built(build: Callable[[beam.Pipeline], Any], *flags: str) -> JobGraph:
     job = pipeline.run().job
     content = job.proto_pipeline.SerializeToString()
     job.proto.environment = apiclient.Environment(
-        packages=[], options=options, environment_version="8",
+        packages=[], options=job.options, environment_version="8",
         proto_pipeline_staged_url="gs://my-bucket/s/pipeline.pb",
         proto_pipeline=job.proto_pipeline,
         pipeline_proto_hash=hashlib.sha256(content).hexdigest(),

@@ -14,8 +14,9 @@ import pytest
 from connectors.storage import ARCHIVE_SCHEMA
 from templates import command, flex_launcher
 from templates.catalogue import find
+from templates.finding import WrongError
 from templates.flex_launcher import Launched
-from templates.graph_checks import CHECKS, WrongError
+from templates.graph_checks import CHECKS
 from templates.launch_checks import ended
 from templates.own_wheel import PACKAGES
 from templates.simulate import Outcome, Simulation, code_of

@@ -14,7 +14,7 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
-from connectors import pubsub
+from connectors import pubsub, storage
 from templates import graph_checks
 from templates.graph_checks import CHECKS, findings
 from templates.job_graph import JobGraph
@@ -227,6 +227,20 @@ def test_read_of_payloads_alone_is_told() -> None:
         _ = pipeline | "Read" >> beam.io.ReadFromPubSub(subscription=SUBSCRIPTION)
 
     assert "without attributes, id and time" in problems(built(build))["reads"]
+
+
+def test_id_that_the_options_do_not_tell_is_told() -> None:
+    """Files are named by it, and an update must name them as the job before."""
+
+    def build(pipeline: beam.Pipeline) -> None:
+        read = pipeline | "Read" >> pubsub.Read(SUBSCRIPTION)
+        _ = read | "Write" >> storage.Write("gs://my-bucket/files")
+
+    graph = built(build)
+    assert not problems(graph)
+    environment = graph.job["environment"]["sdkPipelineOptions"]["options"]
+    assert environment.pop("headrace_job").startswith("some-job-")
+    assert list(problems(graph)) == ["job id"]
 
 
 def test_graph_above_the_limit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from templates.graph_checks import WrongError
+from templates.finding import WrongError
 from templates.installed import missing_modules
 from templates.job_graph import Objects, Staged
 from templates.staged_files import check_staged
