@@ -58,7 +58,7 @@ _PARTS = {
 
 
 def _is_there(page: str) -> bool:
-    return "*" in page or (_CLONE / f"{page}.md").is_file()
+    return any(_CLONE.glob(f"{page}.md"))
 
 
 def _tree(caption: str, pages: list[str]) -> str:

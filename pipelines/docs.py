@@ -1,9 +1,9 @@
 """``python -m pipelines.docs``: write tables of parameters and metrics into the pages of ``docs``.
 
 A page has a pair of comments, ``<!-- parameters of pubsub_to_lake -->`` and ``<!-- end -->``; what
-stands between them is made from the pipeline's Params, and a test fails when it is stale. Options
-that all pipelines share stand between ``<!-- options -->`` and ``<!-- end -->``, all metrics between
-``<!-- metrics -->`` and ``<!-- end -->``.
+stands between them is made from the pipeline's Params, and a test fails when it is stale. In the
+same way ``<!-- options -->`` becomes the options that all pipelines share, and ``<!-- metrics -->``
+all metrics.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """The commands of the pages work as they stand there, in their order, and give what they show."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from connectors.bigquery_local import Server
 from connectors.broker import Broker
 from tests.commands import ROOT
 from tests.examples import bucket, clone
-from tests.page_commands import NOT_DONE, Doing, commands, embedded
-from tests.pages import PAGES, Block, blocks
+from tests.page_commands import NOT_DONE, SHOWN, Doing, commands, embedded
+from tests.pages import PAGES, blocks
 
 pytestmark = pytest.mark.integration
 
@@ -51,11 +52,16 @@ def folder(tmp_path: Path, cloud: str, monkeypatch: pytest.MonkeyPatch) -> Itera
         session().close()
 
 
-def do_page(found: list[Block], names: dict[str, object], doing: Doing) -> None:
-    """Do all blocks: Python in the names of those before it."""
-    for block in found:
+def do_page(page: str, names: dict[str, object], doing: Doing) -> None:
+    """Do all blocks: Python in the names of those before it.
+
+    The Python of a package's page shows parts of programs, which tests of the package have whole.
+    """
+    for block in blocks(page):
         if block.kind == "python":
-            exec(block.text, names)
+            code = compile(block.text, f"{page}:{block.line}", "exec")
+            if page.startswith(("docs/", "README")):
+                exec(code, names)
         elif block.kind == "console":
             for command in commands(block):
                 doing.do(command)
@@ -70,8 +76,8 @@ def test_page(
     names: dict[str, object] = {}
     doing = Doing(caplog, monkeypatch, rehearses=page == "docs/templates/simulate.md")
     if page.startswith(_AFTER_SET_UP):
-        do_page(blocks(_SET_UP), names, doing)
-    do_page(blocks(page), names, doing)
+        do_page(_SET_UP, names, doing)
+    do_page(page, names, doing)
 
 
 @pytest.mark.parametrize("page", _GENERATED)
@@ -89,7 +95,15 @@ def test_generated_page(page: str) -> None:
 def test_nothing_is_left_out_without_need() -> None:
     """Each reason is that of a command, and the tests that it names are there."""
     found = [each for page in PAGES for block in blocks(page) for each in commands(block)]
-    for start, reason in NOT_DONE.items():
+    for start in NOT_DONE:
         assert [each for each in found if each.text.startswith(start)], start
+    shown = {
+        page
+        for page in PAGES
+        for block in blocks(page)
+        if block.kind != "console" and re.search(r"^\$ ", block.text, re.MULTILINE)
+    }
+    assert shown == set(SHOWN)
+    for reason in (*NOT_DONE.values(), *SHOWN.values()):
         for word in reason.split():
             assert not word.startswith("tests/") or (ROOT / word).is_file()

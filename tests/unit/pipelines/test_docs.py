@@ -23,7 +23,8 @@ def test_page_has_all_that_is_asked_of_it(pipeline: str) -> None:
     text = (docs.PAGES / f"{pipeline}.md").read_text(encoding="utf-8")
     found = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert found == [
-        "Run it", "Output", "As a template", "Guarantees", "Parameters", "Monitoring", "Cost", "Errors",
+        "Run it", "Output", "As a template", "Guarantees", "Parameters", "Monitoring", "Cost",
+        "Errors",
     ]  # fmt: skip
     assert f"<!-- parameters of {pipeline} -->" in text
     assert f"<!-- commands of {pipeline} -->" in text
