@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests import forks
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -145,9 +147,12 @@ class BrokerProcess(ServerProcess):
 
 def start_pipeline(
     module: str, address: str, argv: Sequence[str], log: Path, cwd: Path = ROOT
-) -> subprocess.Popen[str]:
+) -> subprocess.Popen[str] | forks.Forked:
     """Start ``python -m MODULE`` against a broker; what it says is added to the log."""
     with log.open("a") as output:
+        if module.startswith("pipelines."):
+            variables = {**os.environ, "PYTHONPATH": str(ROOT), "PUBSUB_EMULATOR_HOST": address}
+            return forks.start(module, argv, variables, output, cwd)
         return python(
             "-m", module, *argv,
             environment={"PUBSUB_EMULATOR_HOST": address},

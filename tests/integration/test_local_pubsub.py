@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors import pubsub
-from tests.processes import BrokerProcess, python, wait_until
+from tests import forks
+from tests.processes import ROOT, BrokerProcess, wait_until
 from tests.pubsub_servers import TOPIC, create, unacknowledged
 
 pytestmark = pytest.mark.integration
@@ -36,14 +37,12 @@ class Job:
         self.lake = folder / "lake"
         self.log = folder / "log"
         self._argv = [f"--state_dir={folder / 'state'}", f"--lake={self.lake}", *argv]
-        self.process: subprocess.Popen[str] | None = None
+        self.process: forks.Forked | None = None
 
     def start(self) -> None:
         """Start it; it may take a few seconds until it reads."""
         with self.log.open("a") as log:
-            self.process = python(
-                "-m", "tests.local_job", *self._argv, stdout=log, stderr=subprocess.STDOUT
-            )
+            self.process = forks.start("tests.local_job", self._argv, os.environ, log, ROOT)
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal; return the exit code."""
