@@ -64,8 +64,9 @@ class ImageBuild:
 def build_command(engine: str, build: ImageBuild, context: Context) -> list[str]:
     """Return the command that builds an image from the folder."""
     # Docker takes the image's time from the argument SOURCE_DATE_EPOCH, and keeps layers for the
-    # next template. The other two are told so, and which form of manifest every registry takes.
-    told = [f"--timestamp={epoch_s()}", "--format=docker", "--layers"]
+    # next template. The other two are told so. In Docker's format they note the container that a
+    # layer was made in, which is another each time.
+    told = [f"--timestamp={epoch_s()}", "--format=oci", "--layers"]
     return [
         engine, "build", *([] if engine == "docker" else told),
         *build.flags(has_wheels=context.has_wheels), str(context.folder),
