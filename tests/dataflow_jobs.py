@@ -74,6 +74,7 @@ class KeptJob:
         is_streaming: whether it can be drained.
         replaces: the job that it updates.
         options: of Beam, that it was built with.
+        unlisted: lists that do not have it yet.
     """
 
     id: str
@@ -85,7 +86,13 @@ class KeptJob:
     state: str = "QUEUED"
     messages: list[api.JobMessage] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
+    unlisted: int = 0
     _clock: itertools.count[int] = field(default_factory=itertools.count)
+
+    def is_listed(self) -> bool:
+        """Whether a list has it; asked once for each."""
+        self.unlisted -= 1
+        return self.unlisted < 0
 
     def step(self) -> None:
         """Go to the next state."""
@@ -137,6 +144,7 @@ class Jobs:
         classic: metadata of classic templates by the places of theirs.
         next_script: of the next job that is launched.
         knows_names: whether a list can be asked for the jobs of one name.
+        unlisted: lists that do not have a job that was just launched.
     """
 
     def __init__(self) -> None:
@@ -145,6 +153,7 @@ class Jobs:
         self.classic: dict[str, dict[str, Any]] = {}
         self.next_script: list[Step] = starts()
         self.knows_names = True
+        self.unlisted = 0
 
     def add_template(self, name: str, place: str) -> None:
         """Put the container spec of a template of the catalogue at a place."""
@@ -208,6 +217,7 @@ class Jobs:
             raise Refusal(404, "NOT_FOUND", f"no job {asked.job_name} to update")
         job = KeptJob(self._new_id(), asked.job_name, self.next_script, is_streaming)
         job.replaces = active[0] if asked.update else None
+        job.unlisted = self.unlisted
         self.kept.append(job)
         self.next_script = starts()
         return job

@@ -58,6 +58,8 @@ def _list(jobs: Jobs, request: Request, names: dict[str, str]) -> Any:
     if asked.filter != api.ListJobsRequest.Filter.ACTIVE:
         raise Refusal(501, "UNIMPLEMENTED", "only filter=ACTIVE is kept here")
     found = jobs.active(asked.name if jobs.knows_names else "")
+    if not asked.page_token:
+        found = [job for job in found if job.is_listed()]
     start = int(asked.page_token or 0)  # one on a page: whoever reads only the first, is found out
     more = str(start + 1) if len(found) > start + 1 else ""
     page = [job.message(names["project"], names["region"]) for job in found[start : start + 1]]

@@ -223,6 +223,15 @@ def test_a_lost_answer_makes_no_second_job(
     assert len(server.sent("launch")) == 1
 
 
+def test_a_lost_answer_and_a_list_that_is_late(server: DataflowServer) -> None:
+    """The second request is refused for its name; by then the job of the first one is listed."""
+    server.jobs.unlisted = 1
+    server.faults.append(Fault("POST .*launch", done=True))
+    assert launch(NAME) == 0
+    assert [job.state for job in server.jobs.kept] == ["RUNNING"]
+    assert len(server.sent("launch")) == 2
+
+
 def test_a_request_that_was_not_taken_is_sent_again(server: DataflowServer) -> None:
     """And every other call is tried again as well."""
     busy = Refusal(503, "UNAVAILABLE", "The service is currently unavailable.")
