@@ -1,9 +1,12 @@
 """Where Dataflow is, and the pages of its jobs."""
 
+import sys
+
+import google.cloud
 import pytest
 
 from pipelines.params import ConfigError
-from templates.dataflow import ENDPOINT, Target, endpoint
+from templates.dataflow import ENDPOINT, Dataflow, Target, endpoint
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,11 @@ def test_urls() -> None:
     assert target.console_url("a-1") == (
         "https://console.cloud.google.com/dataflow/jobs/europe-west1/a-1?project=my-project"
     )
+
+
+def test_the_client_may_not_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is of an extra; --dry_run does without it."""
+    monkeypatch.delattr(google.cloud, "dataflow_v1beta3", raising=False)
+    monkeypatch.setitem(sys.modules, "google.cloud.dataflow_v1beta3", None)
+    with pytest.raises(ConfigError, match="pip install google-cloud-dataflow-client"):
+        Dataflow(Target("my-project", "europe-west1"))
