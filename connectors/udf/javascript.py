@@ -40,7 +40,7 @@ const __headrace = (() => {
   const {parse, stringify} = JSON, now = Date.now, text = String;
   const whole = Function.prototype.call.bind(String.prototype.isWellFormed);
   const source = Function.prototype.call.bind(Function.prototype.toString);
-  let done = [];
+  let given = [], done = [];
   const words = (error) => {
     try { return [text(error), text(error?.stack ?? "")]; } catch { return ["an error", ""]; }
   };
@@ -55,10 +55,10 @@ const __headrace = (() => {
     }
   };
   return {
-    run(call, payloads, budget) {
+    give(payloads) { given = parse(payloads); },
+    run(call, budget) {
       const end = now() + budget;
       done = [];
-      const given = parse(payloads);
       for (let at = 0; at < given.length; at++) {
         done[at] = one(call, given[at]);
         if (now() > end) break;
@@ -103,7 +103,7 @@ class ScriptFunction:
     def __init__(self, source: Source, plan: Plan, timeout_s: float | None) -> None:
         self._source, self._plan = source, plan
         self._timeout_s = timeout_s or _FOREVER_S
-        self._engine = _engine(source.path, source.function, source.text)
+        self._open()
 
     def apply(self, batch: Batch) -> Result:
         """Call the function for each payload."""
@@ -118,34 +118,50 @@ class ScriptFunction:
 
     def close(self) -> None:
         """Let go of the engine."""
+        del self._give
         _discard(self._engine)
+
+    def _open(self) -> None:
+        source = self._source
+        self._engine = _engine(source.path, source.function, source.text)
+        self._give: Any = self._engine.eval("__headrace.give")
 
     def _results(self, payloads: Sequence[str]) -> list[Any]:
         results: list[Any] = []
         while len(results) < len(payloads):
-            found = self._some(payloads[len(results) :])
-            results += found or [Failed(kinds.UDF_ERROR, "There is no result")]
+            results += self._some(payloads[len(results) :])
         return results
 
     def _some(self, payloads: Sequence[str]) -> list[Any]:
         """Return the results of the first payloads, at least of one."""
-        from py_mini_racer import JSOOMException, JSTimeoutException  # noqa: PLC0415 - 60 ms
+        from py_mini_racer import (  # noqa: PLC0415 - 60 ms, seldom needed
+            JSEvalException,
+            JSOOMException,
+            JSTimeoutException,
+        )
 
-        budget_s = self._timeout_s * _BUDGET_SHARE
-        argument = msgspec.json.encode(msgspec.json.encode(payloads).decode()).decode()
-        call = f"__headrace.run({self._source.function}, {argument}, {budget_s * 1e3})"
         try:
-            return self._outcomes(self._engine.eval(call, timeout_sec=self._timeout_s + budget_s))
+            return self._called(payloads)
         except JSTimeoutException:
             slow = Failed(kinds.UDF_TIMEOUT, f"It took longer than {self._timeout_s:g} s")
             return [*self._outcomes(self._engine.eval("__headrace.done()")), slow]
-        except JSOOMException:
+        except (JSEvalException, msgspec.MsgspecError) as error:
+            # Too much memory, or a file that has changed JavaScript itself.
             self.close()
-            self._engine = _engine(self._source.path, self._source.function, self._source.text)
+            self._open()
             if len(payloads) > 1:
                 return self._some(payloads[: len(payloads) // 2])
-            text = f"It took more memory than {ENGINE_BYTES_MAX / 2**20:.0f} MiB"
+            large = f"It took more memory than {ENGINE_BYTES_MAX / 2**20:.0f} MiB"
+            other = f"The engine failed: {_first_line(str(error))}"
+            text = large if isinstance(error, JSOOMException) else other
             return [Failed(kinds.UDF_ERROR, text)]
+
+    def _called(self, payloads: Sequence[str]) -> list[Any]:
+        budget_s = self._timeout_s * _BUDGET_SHARE
+        self._give(msgspec.json.encode(payloads).decode())
+        call = f"__headrace.run({self._source.function}, {budget_s * 1e3})"
+        answer = self._engine.eval(call, timeout_sec=self._timeout_s + budget_s)
+        return self._outcomes(answer) or [Failed(kinds.UDF_ERROR, "The engine gave no answer")]
 
     def _outcomes(self, answer: str) -> list[Any]:
         return [

@@ -159,7 +159,17 @@ def test_function_cannot_break_what_calls_it(tmp_path: Path) -> None:
     """It may change JavaScript itself."""
     text = """
         JSON.stringify = JSON.parse = String.prototype.isWellFormed = Date.now = () => "broken";
-        Array.prototype.push = () => 0;
         globalThis.String = null;
         function f(x) { return x + "!" }"""
     assert column(applied(tmp_path, text, b"a", b"b").ok, "data") == [b"a!", b"b!"]
+
+
+def test_function_that_breaks_the_engine_has_dead_rows(tmp_path: Path) -> None:
+    """What the engine itself needs is the user's to break, row by row."""
+    text = """
+        function f(x) { if (x === "break") Array.prototype.push = () => 0; return x }"""
+    result = applied(tmp_path, text, b"a", b"break", b"b")
+    assert column(result.ok, "data") == [b"a", b"break", b"b"]
+    result = applied(tmp_path, "Array.prototype.push = () => 0;" + text, b"a", b"b")
+    assert all(text.startswith("The engine failed: ") for _, text in errors(result).values())
+    assert len(errors(result)) == 2
