@@ -1,18 +1,23 @@
 """The event bus with its real command line, between topics of a real broker."""
 
+import dataclasses
 import json
 import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import pyarrow.dataset as ds
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from connectors.broker import Broker
 from pipelines import launch, pubsub_to_pubsub
-from tests.processes import start_pipeline, wait_until
+from pipelines.params import parse_flags
+from tests.processes import free_port, start_pipeline, wait_until
 from tests.topics import Sent, create, publish, subscription, take, topic
+from transforms.errors import ConfigError
 
 TOPICS = ("events", "out", "out-a", "out-b")
 
@@ -230,3 +235,26 @@ def test_circle_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     ]
     assert run([*argv, "--max_seconds=1s"]) == 2
     assert "nothing would ever end" in capsys.readouterr().err
+
+
+def test_circle_is_refused_where_a_job_is_launched(
+    broker: Broker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """On Dataflow too, if Pub/Sub can be reached from there; else it is launched, with a note."""
+    dataflow = [
+        "--runner=DataflowRunner", "--project=my-project", "--region=europe-west1",
+        "--temp_location=gs://bucket/t", "--staging_location=gs://bucket/s", "--dry_run=True",
+    ]  # fmt: skip
+    argv = flags(tmp_path, topic("events"))
+    params, _ = parse_flags(pubsub_to_pubsub.Params, argv)
+    pipeline = beam.Pipeline(options=PipelineOptions(dataflow))
+    with pytest.raises(ConfigError, match="nothing would ever end"):
+        pubsub_to_pubsub.build(pipeline, params)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
+    # The broker takes projects of any name, and Dataflow does not.
+    params = dataclasses.replace(params, subscription="projects/my-project/subscriptions/some")
+    pubsub_to_pubsub.build(beam.Pipeline(options=PipelineOptions(dataflow)), params)
+    assert "nobody knows whether --output_topic is the topic that is read" in caplog.text
