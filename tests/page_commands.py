@@ -33,6 +33,7 @@ from templates.embedded import ADDRESS, declaration
 from templates.flags import parser
 from tests.commands import ROOT, module_of
 from tests.pages import Block
+from transforms import metrics
 
 __all__ = ["NOT_DONE", "SHOWN", "Command", "Doing", "commands", "embedded"]
 
@@ -114,6 +115,8 @@ class Doing:
         self._log = log
         self._patch = patch
         self._rehearses = rehearses
+        self.counted: set[tuple[str, str]] = set()
+        """Pipelines, and the metrics that they have changed."""
 
     def do(self, command: Command) -> None:
         """Do a command and compare what it says.
@@ -130,6 +133,18 @@ class Doing:
                 return
         raise AssertionError(f"nobody knows how to do: {command.text}")
 
+    @contextlib.contextmanager
+    def _counting(self, pipeline: str) -> Iterator[None]:
+        def note(metric: metrics.Metric, number: int) -> None:
+            del number
+            self.counted.add((pipeline, metric.name))
+
+        metrics.watch(note)
+        try:
+            yield
+        finally:
+            metrics.unwatch(note)
+
     def pipeline(self, command: Command, words: list[str]) -> None:
         """Run a pipeline; what would go on is drained, what is for Dataflow is built."""
         name, argv = words[0].removeprefix("pipelines."), words[1:]
@@ -138,7 +153,7 @@ class Doing:
             return
         endless = ["--max_seconds=1s", "--on_stop=drain"] if "--runner=local" in argv else []
         self._log.clear()
-        with self._log.at_level("INFO", "headrace"):
+        with self._log.at_level("INFO", "headrace"), self._counting(name):
             assert launch.status(module_of(name), [*argv, *endless]) == 0, self._log.text
         if command.shown:
             lines = [text for text in self._log.messages if _FIGURE.search(text)]

@@ -13,6 +13,7 @@ from tests.commands import ROOT
 from tests.examples import bucket, clone
 from tests.page_commands import NOT_DONE, SHOWN, Doing, commands, embedded
 from tests.pages import PAGES, blocks
+from transforms import metrics
 
 pytestmark = pytest.mark.integration
 
@@ -67,6 +68,14 @@ def do_page(page: str, names: dict[str, object], doing: Doing) -> None:
                 doing.do(command)
 
 
+def counters(page: str) -> set[str]:
+    """Return the metrics that the page of a pipeline names; the only ones that it may count."""
+    _, _, section = (ROOT / page).read_text(encoding="utf-8").partition("\n## Monitoring\n")
+    known = {metric.name for metric in metrics.TABLE} - {metrics.BACKLOG.name}
+    named = set(re.findall(r"`(\w+)`", section.partition("\n## ")[0])) & known
+    return named | {metrics.BACKLOG.name} if named else set()
+
+
 @pytest.mark.parametrize("page", _WITH_COMMANDS)
 def test_page(
     folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, page: str
@@ -78,6 +87,8 @@ def test_page(
     if page.startswith(_AFTER_SET_UP):
         do_page(_SET_UP, names, doing)
     do_page(page, names, doing)
+    told = counters(page)
+    assert not told or {each for name, each in doing.counted if name == Path(page).stem} <= told
 
 
 @pytest.mark.parametrize("page", _GENERATED)
