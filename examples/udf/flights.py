@@ -1,6 +1,6 @@
 """Functions for ``--udf``: one of each form, for the flights of pipelines/demo.
 
-The file needs nothing of Headrace. What stands outside of the functions runs once in each process.
+The file needs nothing of Headrace. What stands outside of the functions runs once for each thread.
 """
 
 from __future__ import annotations
