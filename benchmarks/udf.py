@@ -93,7 +93,7 @@ class Way:
 def main(argv: Sequence[str]) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.udf", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="default: 15")
+    parser.add_argument("--rounds", type=int, default=40, help="default: 40")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         measured = ways(Path(folder))
