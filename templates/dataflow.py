@@ -15,7 +15,7 @@ from pipelines.errors import TransientError
 from pipelines.params import ConfigError
 from templates.dataflow_errors import ENDPOINT, Asked, explained
 
-__all__ = ["ENDPOINT", "Dataflow", "Target", "endpoint"]
+__all__ = ["ENDPOINT", "Dataflow", "Target", "endpoint", "value_name"]
 
 _GOOGLE = "https://dataflow.googleapis.com"
 _TIMEOUT_S = 30.0
@@ -61,6 +61,11 @@ class Target:
         """Return the page of a job for people."""
         page = f"https://console.cloud.google.com/dataflow/jobs/{self.region}/{job_id}"
         return f"{page}?project={self.project}"
+
+
+def value_name(value: Any) -> str:
+    """Return the name of a value of an enumeration, as a text of its number if it has none here."""
+    return str(getattr(value, "name", value))  # the service may be newer than the client
 
 
 class Dataflow:

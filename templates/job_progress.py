@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipelines.errors import PermanentError
-from templates.dataflow import Dataflow
+from templates.dataflow import Dataflow, value_name
 from templates.job_hints import hint
 
 __all__ = ["DRAINED", "ENDED", "POLL_S", "RUNNING", "Job", "failure"]
@@ -70,13 +70,14 @@ class Job:
             if message.id not in self._told:
                 self._told.add(message.id)
                 self._say(message)
-        if found.current_state.name != self.state:
-            self.state = found.current_state.name
+        state = value_name(found.current_state)
+        if state != self.state:
+            self.state = state
             self._tell(f"{_utc(found.current_state_time)}{self.state}")
 
     def _say(self, message: Any) -> None:
         text = " ".join(message.message_text.split())
-        if message.message_importance.name == _ERROR:
+        if value_name(message.message_importance) == _ERROR:
             self.errors.append(text)
         self._tell(f"{_utc(message.time)}{text}")
 

@@ -10,7 +10,7 @@ from typing import Any
 from connectors.job import LABEL
 from pipelines.params import ConfigError
 from templates import job_progress as progress
-from templates.dataflow import Dataflow
+from templates.dataflow import Dataflow, value_name
 from templates.dataflow_errors import NameTakenError
 from templates.launched import launched
 
@@ -69,7 +69,7 @@ class JobRun:
         url = self._dataflow.target.console_url(found.id)
         job = progress.Job(self._dataflow, found.id, _tell)
         job.pass_over()
-        if found.current_state.name not in _ENDING:
+        if value_name(found.current_state) not in _ENDING:
             self._dataflow.request_state(found.id, REQUESTED[how])
         self.standing = (
             f"{self._name} has been told to {how}, and does; nothing was launched: {url}"
@@ -160,6 +160,6 @@ class JobRun:
     def _taken(self, job: Any) -> ConfigError:
         return ConfigError(
             "--job_name", self._name,
-            f"is the name of the job {job.id}, which is {job.current_state.name}",
+            f"is the name of the job {job.id}, which is {value_name(job.current_state)}",
             "Give --update to replace it, --drain to end it first, or another --job_name",
         )  # fmt: skip

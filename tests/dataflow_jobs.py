@@ -127,10 +127,10 @@ class KeptJob:
     def message(self, project: str, region: str, *, whole: bool = False) -> api.Job:
         """Return it as the API has it: a summary, or the whole."""
         told = {"sdk_pipeline_options": {"options": self.options}} if whole else None
+        state = int(self.state) if self.state.isdigit() else f"JOB_STATE_{self.state}"
         return api.Job(
-            environment=told,
-            id=self.id, name=self.name, project_id=project, location=region,
-            current_state=f"JOB_STATE_{self.state}", current_state_time=_START,
+            id=self.id, name=self.name, project_id=project, location=region, environment=told,
+            current_state=state, current_state_time=_START,
             type_="JOB_TYPE_STREAMING" if self.is_streaming else "JOB_TYPE_BATCH",
             replace_job_id=self.replaces.id if self.replaces else "",
         )  # fmt: skip

@@ -245,6 +245,16 @@ def test_a_request_that_was_not_taken_is_sent_again(server: DataflowServer) -> N
     assert [job.state for job in server.jobs.kept] == ["RUNNING"]
 
 
+@pytest.mark.filterwarnings("ignore:Unrecognized JobState")
+def test_a_state_that_the_client_does_not_know(
+    server: DataflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The service is newer: its number is told, and the job is watched on."""
+    server.jobs.next_script = [Step("99"), Step("RUNNING")]
+    assert launch(NAME) == 0
+    assert "Z 99\n" in capsys.readouterr().out
+
+
 def test_a_batch_job_is_watched_until_it_is_done(server: DataflowServer) -> None:
     """If asked; else a look at it that finds it done is enough too."""
     server.jobs.next_script = [*starts(), Step("DONE")]
