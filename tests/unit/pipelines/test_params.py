@@ -5,8 +5,6 @@ from typing import ClassVar
 
 import pytest
 
-from pipelines import kinds
-from pipelines.help_page import help_text
 from pipelines.params import (
     ExactlyOneOf,
     Group,
@@ -127,26 +125,6 @@ def test_stray_words_are_refused() -> None:
     assert "stray" in str(refused("--size=4", "--source=a", "stray"))
 
 
-def test_help_lists_every_parameter_with_rule_and_default() -> None:
-    """The help is derived from the declaration."""
-    text = help_text(Params, "pipelines.x", "Do things.")
-    for spec in specs(Params):
-        assert spec.flag in text
-        assert spec.help in text
-    assert "default: 10" in text
-    assert "Files:" in text
-
-
-def test_help_lists_flags_of_others_under_their_heading() -> None:
-    """Flags that the pipeline does not read itself are told with what they take."""
-    other = Parser()
-    other.add_argument("--folder", metavar="FOLDER", help="Where to put it.")
-    other.add_argument("--quick", action="store_true", help="Hurry.")
-    text = help_text(Params, "pipelines.x", "Do things.", {"Other": other})
-    expected = "Other:\n  --folder FOLDER\n      Where to put it.\n  --quick\n      Hurry."
-    assert text.endswith(expected)
-
-
 def test_bad_default_is_found_when_the_class_is_defined() -> None:
     """A default must obey its own rule."""
     with pytest.raises(ConfigError, match="must be even"):
@@ -214,16 +192,3 @@ def test_rules_and_checks_of_all_groups_hold(changes: dict[str, str], flag: str)
     with pytest.raises(ConfigError) as caught:
         validated(Shared, good | changes)
     assert caught.value.name == flag
-
-
-def test_help_breaks_no_name() -> None:
-    """Whoever copies an example from the help gets it whole."""
-
-    @dataclass(frozen=True, kw_only=True)
-    class Long:
-        topic: str = param(
-            kinds.TOPIC, "x" * 60, example="projects/my-project/topics/a-very-long-name-of-a-topic"
-        )
-
-    text = help_text(Long, "pipelines.long", "About.")
-    assert "projects/my-project/topics/a-very-long-name-of-a-topic" in text
