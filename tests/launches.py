@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +18,9 @@ from templates.command import main
 from tests.commands import ROOT
 from tests.dataflow_server import DataflowServer
 from tests.examples import TEMPLATE_NAMES, in_the_cloud
+from tests.processes import wait_until
 
-__all__ = ["PLACE", "error_line", "launch", "launch_argv", "served", "spec_of"]
+__all__ = ["PLACE", "error_line", "launch", "launch_argv", "served", "spec_of", "stopped"]
 
 PLACE = ("--project=my-project", "--region=europe-west1")
 
@@ -58,3 +63,16 @@ def served(
         patch.setattr(job_progress, "POLL_S", 0.01)
         patch.setattr(dataflow, "_PATIENCE", retry.Backoff(0.01, 0.1, 0.5))
         yield server
+
+
+def stopped(server: DataflowServer, template: str, *more: str) -> tuple[int, str, str]:
+    """Launch as a process, stop it when it has looked for messages; return what it said."""
+    argv = [sys.executable, "-m", "templates", *launch_argv(template, *more)]
+    with subprocess.Popen(
+        argv, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        wait_until(lambda: bool(server.sent(r"GET .*/jobs/[^/]+$")), 60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
