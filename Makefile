@@ -43,7 +43,7 @@ format: $(STAMP) ## Mend style
 	$(BIN)/ruff check --fix .
 
 docs: $(STAMP) ## Write the site of the pages to build/docs
-	$(BIN)/python -m sphinx -c docs -b html -W --keep-going -q -d build/doctrees . build/docs
+	$(BIN)/python -m sphinx -c docs -b html -E -a -W --keep-going -q -d build/doctrees . build/docs
 
 bench: $(STAMP) ## Measure side by side with Beam per element, Bytewax, DuckDB and Polars
 	$(BIN)/python -m benchmarks

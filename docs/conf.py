@@ -45,7 +45,7 @@ _PARTS = {
             "docs/templates/build", "docs/templates/launch", "docs/templates/monitoring",
             "docs/templates/costs", "docs/templates/*", "templates/README",
         ],
-        "Further": ["docs/*"],
+        "Further": ["docs/lake", "docs/own_pipeline", "docs/figures"],
         "Parts": [
             "connectors/broker/README", "connectors/bigquery_local/README",
             "runners/local/README", "connectors/*/README",

@@ -11,7 +11,7 @@ import re
 from pipelines.kinds import ROUTE, SUBSCRIPTION, TOPIC
 from templates.catalogue import Template, find
 
-__all__ = ["FOLDER", "commands", "written"]
+__all__ = ["FOLDER", "commands", "wrapped", "written"]
 
 FOLDER = "docs/pipelines"
 """Of the pages, below the folder of the clone."""
@@ -23,6 +23,8 @@ _BEFORE = {
     "lake_compact": "pubsub_to_lake",
 }
 """The template whose example writes what another one's example reads."""
+_WIDTH = 84
+"""Characters of a command that a page shows without scrolling."""
 _PLACE = "--project=my-project --region=europe-west1"
 
 
@@ -34,12 +36,24 @@ def commands(template: Template) -> list[str]:
     launch = f"$ python -m templates launch {name} {home} {cloud} {spec} {_PLACE}"
     lines = ["On this machine:", "", "```console"]
     if name in _BEFORE:
-        lines.append(f"$ {_run(find(_BEFORE[name]))}")
-    lines += [f"$ python -m templates validate {name} {home}", f"$ {_run(template)}", "```", ""]
+        lines += wrapped(f"$ {_run(find(_BEFORE[name]))}")
+    lines += wrapped(f"$ python -m templates validate {name} {home}")
+    lines += [*wrapped(f"$ {_run(template)}"), "```", ""]
     lines += ["For Dataflow: first what its launcher would do, on this machine; then the request,"]
     lines += ["which is sent without `--dry_run`:", "", "```console"]
-    lines += [f"$ python -m templates simulate {name} {home} {cloud}", f"{launch} --dry_run", "```"]
-    return lines
+    lines += wrapped(f"$ python -m templates simulate {name} {home} {cloud}")
+    return [*lines, *wrapped(f"{launch} --dry_run"), "```"]
+
+
+def wrapped(command: str) -> list[str]:
+    """Return the lines of a command that is broken before flags."""
+    lines: list[str] = []
+    for part in re.split(r" (?=--)", command):
+        if lines and len(lines[-1]) + len(part) < _WIDTH - 2:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"    {part}" if lines else part)
+    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
 
 
 def _run(template: Template) -> str:
