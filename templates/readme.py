@@ -9,6 +9,7 @@ from pipelines.docs import parameters_table
 from pipelines.params import Spec, rules
 from pipelines.rules import ExactlyOneOf, OnlyWith, Rule
 from templates.catalogue import TEMPLATES, Template
+from templates.google.equivalents import EQUIVALENTS
 from templates.pages import commands
 
 __all__ = ["index", "readme"]
@@ -49,12 +50,20 @@ def _lines(template: Template) -> Iterator[str]:
     yield from (_escaped(template.description), "")
     yield f"`{template.public_name}`, in the category *{template.category}*. {_modes(template)}"
     yield f"Output, guarantees, monitoring, cost: [{name}](../../docs/pipelines/{name}.md)."
+    yield from _googles(name)
     yield from ("", "## Requirements", "")
     yield from (f"- {each}" for each in template.requirements)
     yield from ("", "## Parameters", "", parameters_table(template.params))
     yield from _together(rules(template.params))
     yield from ("## Parameter file", "", *_files(template), "", _example(template), "")
     yield from ("## Commands", "", *commands(template))
+
+
+def _googles(name: str) -> Iterator[str]:
+    known = [each.google for each in EQUIVALENTS if each.ours == name]
+    if known:
+        links = (f"[{each}](../../docs/templates/google.md#{each.lower()})" for each in known)
+        yield from ("", f"It takes the place of Google's {', '.join(links)}.")
 
 
 def _escaped(text: str) -> str:
