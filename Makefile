@@ -5,9 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/installed
-# Three processes for two cores: many tests wait. A file of tests stays in one. In the order of the folders: what takes long comes
-# first, and the small files of tests/unit fill the cores to the end. All must find the same tests
-# in the same order, whatever order a set has.
+# Three processes for two cores: many tests wait. A file of tests stays in one. In the order of the
+# folders: what takes long comes first, and the small files of tests/unit fill the cores to the end.
+# All must find the same tests in the same order, whatever order a set has.
 PYTEST_PARALLEL = PYTHONHASHSEED=0 $(BIN)/python -m pytest \
   --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 

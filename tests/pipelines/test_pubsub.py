@@ -65,7 +65,7 @@ def test_a_topic_needs_a_limit() -> None:
     """A topic has no backlog, so that a bounded read of it would end at once or never."""
     with Run() as run:
         pipeline = beam.Pipeline(FnApiRunner(), PipelineOptions(run.options()))
-        with pytest.raises(ConfigError, match="max_seconds or max_messages"):
+        with pytest.raises(ConfigError, match="max_seconds= or max_messages="):
             pipeline | pubsub.Read(topic=TOPIC)
 
 
