@@ -13,7 +13,7 @@ from connectors.udf.reload import latest_of
 from connectors.udf.watchdog import Watchdog
 from transforms import metrics
 from transforms.batch import Batch
-from transforms.errors import ConfigError
+from transforms.errors import ConfigError, TransientError
 from transforms.message import MESSAGE, PART
 from transforms.udf import (
     BatchFunction,
@@ -21,6 +21,7 @@ from transforms.udf import (
     Form,
     Function,
     Language,
+    Overrun,
     Plan,
     Result,
     RowFunction,
@@ -160,7 +161,10 @@ class _Apply(beam.DoFn):
                 before.close()
 
     def process(self, batch: Batch) -> Iterator[Batch | beam.pvalue.TaggedOutput]:
-        result = self._function.apply(batch)
+        try:
+            result = self._function.apply(batch)
+        except Overrun as error:  # twice within microseconds, between two of our own steps
+            raise TransientError("the time limit struck outside of the function") from error
         _count(result)
         yield from result.ok
         for name, made in result.outputs.items():

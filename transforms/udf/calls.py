@@ -7,7 +7,7 @@ nothing else.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from transforms import kinds
@@ -43,50 +43,66 @@ def call_each(calls: Calls, watch: Watch) -> list[Any]:
     A row that takes longer than the limit has failed, also if it comes to an end all the same. The
     watchdog may strike when that row has just ended: the next one is then called again.
     """
-    first, *others = map(iter, calls.arguments)
-    results: list[Any] = []
-    try:
-        watch.begin(first)
-        _run(calls, (first, *others), results, watch)
-    except Overrun:  # it struck when the last row had ended
-        pass
-    finally:
-        slow = settle(watch)
     count = len(calls.arguments[0])
-    for hint in slow:
+    loop = _Loop(calls, watch)
+    while len(loop.results) < count:
+        loop.go_on()
+    for hint in loop.slow:
         if hint < count:
-            results[count - hint - 1] = too_long(watch)
-    return results
+            loop.results[count - hint - 1] = too_long(watch)
+    return loop.results
 
 
-def _run(
-    calls: Calls, arguments: tuple[Iterator[Any], ...], results: list[Any], watch: Watch
-) -> None:
-    """Fill in the results.
+class _Loop:
+    """Calls for one row after the other, which ``Overrun`` may interrupt at any place.
 
-    The iterators tell what is done: when more rows were taken than there are results, the last
-    one was cut off. That holds wherever ``Overrun`` strikes.
+    The iterators tell what is done: when more rows were taken than there are results, the last one
+    was cut off.
     """
-    count = len(calls.arguments[0])
-    caught: BaseException | None = None
-    while len(results) < count:
+
+    def __init__(self, calls: Calls, watch: Watch) -> None:
+        self.results: list[Any] = []
+        self.slow: set[int] = set()
+        self._calls, self._watch = calls, watch
+        self._count = len(calls.arguments[0])
+        self._arguments = [iter(each) for each in calls.arguments]
+
+    def go_on(self) -> None:
+        """Call until all is done, or until the watchdog strikes between two calls."""
+        # It strikes once within a limit: no two of these handlers are interrupted.
         try:
-            if caught is not None:
-                results.append(reason(caught, calls.path))
-                caught = None
-            left = operator.length_hint(arguments[0])
-            if count - left == len(results):
-                results.extend(map(calls.fn, *arguments))
-            elif left in watch.accused():
-                results.append(too_long(watch))
-            else:
-                results.append(calls.fn(*calls.again(len(results))))
-        except Overrun:  # noqa: PERF203 - entered once per failure, not per row
-            continue
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - the function is the user's, sys.exit too
-            caught = error
+            try:
+                self._watch.begin(self._arguments[0])
+                self._run()
+            except Overrun:
+                pass
+            self.slow |= settle(self._watch)
+        except BaseException as error:
+            self.slow |= settle(self._watch)
+            if not isinstance(error, Overrun):
+                raise
+
+    def _run(self) -> None:
+        calls, results = self._calls, self.results
+        caught: BaseException | None = None
+        while len(results) < self._count:
+            try:
+                if caught is not None:
+                    results.append(reason(caught, calls.path))
+                    caught = None
+                left = operator.length_hint(self._arguments[0])
+                if self._count - left == len(results):
+                    results.extend(map(calls.fn, *self._arguments))
+                elif left in self._watch.accused() or left in self.slow:
+                    results.append(too_long(self._watch))
+                else:
+                    results.append(calls.fn(*calls.again(len(results))))
+            except Overrun:  # noqa: PERF203 - entered once per failure, not per row
+                continue
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - the function is the user's, sys.exit too
+                caught = error
 
 
 def reason(error: BaseException, path: str) -> Failed:

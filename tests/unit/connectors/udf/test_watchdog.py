@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from connectors.udf.watchdog import STUCK_EXIT_CODE, Watchdog, _patrol
-from tests.udfs import column, errors, function, messages, numbers
+from tests.udfs import column, errors, function, messages, numbers, require_account
 from transforms import kinds
-from transforms.udf import Plan
+from transforms.udf import Plan, Result
 
 LIMIT_S = 0.3
 ROOT = Path(__file__).resolve().parents[4]
@@ -32,6 +34,15 @@ BUSY = """
 def watchdog() -> Watchdog:
     """Return one with a short limit."""
     return Watchdog("file.py:f", LIMIT_S)
+
+
+def in_threads(works: Sequence[Callable[[], None]]) -> None:
+    """Do each in a thread of its own, all at once."""
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_busy_loop_is_ended_and_its_neighbours_go_on() -> None:
@@ -122,19 +133,30 @@ def test_generator_is_within_the_limit() -> None:
 
 
 def test_rows_around_the_limit_are_each_in_one_place() -> None:
-    """Wherever the watchdog strikes: at a row, at its end, or at the beginning of the next."""
+    """Wherever the watchdog strikes: within a row, at its end, or between two of our own steps."""
     text = """
         import time
         def f(row):
-            end = time.monotonic() + (0.02 if row["n"] % 10 == 0 else 0)
+            end = time.monotonic() + (0.004 if row["n"] % 5 == 0 else 0)
             while time.monotonic() < end:
                 pass
-            return row
+            if row["n"] % 7 == 0: raise ValueError
+            return [row, row] if row["n"] % 11 == 0 else row
     """
-    made = function(text, TYPED, Watchdog("file.py:f", 0.0175))
-    result = made.apply(numbers(*range(200)))
-    dead = set(errors(result))
-    assert column(result.ok, "n") == [n for n in range(200) if str(n) not in dead]
+    results: list[Result] = []
+
+    def run() -> None:
+        made = function(text, TYPED, Watchdog("file.py:f", 0.003))
+        results.extend(made.apply(numbers(*range(100))) for _ in range(8))
+
+    in_threads([run] * 3)
+    assert len(results) == 24
+    for result in results:
+        require_account(result, 100)
+        dead = set(errors(result))
+        assert {str(n) for n in range(0, 100, 7)} <= dead
+        kept = [n for n in range(100) if str(n) not in dead]
+        assert column(result.ok, "n") == [n for n in kept for _ in range(1 + (n % 11 == 0))]
 
 
 def test_threads_with_a_watchdog_each_do_not_meet() -> None:
@@ -147,11 +169,7 @@ def test_threads_with_a_watchdog_each_do_not_meet() -> None:
             BUSY.replace("== 7", "== 7 and row['s'] == '7'"), TYPED, watchdog()
         ).apply(batch.slice(50))
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads([functools.partial(run, number) for number in range(6)])
     assert [len(errors(results[number])) for number in range(6)] == [0, 1, 0, 1, 0, 1]
 
 
