@@ -1,5 +1,6 @@
 """The file that is written: each value is read again as it was."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,5 @@ def test_the_file_of_a_job(tmp_path: Path) -> None:
 
 
 def _relative(folder: Path) -> str:
-    ups = "../" * len(folder.parts[1:])
-    root = Path(__file__).resolve().parents[4]
-    return f"{ups}{str(root)[1:]}/templates/pubsub_to_pubsub/parameters.schema.json"
+    schema = Path(__file__).parents[4] / "templates/pubsub_to_pubsub/parameters.schema.json"
+    return os.path.relpath(schema.resolve(), folder)
