@@ -18,20 +18,20 @@ from pathlib import Path
 from pipelines.help_page import help_text
 from pipelines.launch import other_flags, reported
 from pipelines.params import ConfigError
-from templates import generate
-from templates.build_flags import build, spec
 from templates.catalogue import TEMPLATES, find
-from templates.checking import HERE, Checked, Place, check
-from templates.classic_build import build_classic
-from templates.difference import difference
+from templates.derived import generate
+from templates.derived.metadata import metadata
+from templates.files.checking import HERE, Checked, Place, check
+from templates.files.difference import difference
+from templates.files.references import SecretManager
+from templates.files.render import Launch, rendered
 from templates.flags import parser
 from templates.google.command import import_google
-from templates.launching import launching
-from templates.metadata import metadata
-from templates.references import SecretManager
-from templates.render import Launch, rendered
-from templates.running import Run, sample_beside
-from templates.simulation import simulate
+from templates.home.running import Run, sample_beside
+from templates.image.flags import build, spec
+from templates.launch.launching import launching
+from templates.rehearsal.classic_build import build_classic
+from templates.rehearsal.simulation import simulate
 
 __all__ = ["main"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from templates import classic_build, simulation
-from templates.build_flags import add_build_flags, add_spec_flags
+from templates.files.render import FORMS
 from templates.google import command as google
-from templates.launch_flags import add_launch_flags
-from templates.render import FORMS
+from templates.image.flags import add_build_flags, add_spec_flags
+from templates.launch.flags import add_launch_flags
+from templates.rehearsal import classic_build, simulation
 
 __all__ = ["parser"]
 

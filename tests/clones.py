@@ -7,7 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from templates.own_wheel import PACKAGES, ROOT
+from templates.image.own_wheel import PACKAGES, ROOT
 
 __all__ = ["clone_of", "unlike"]
 

@@ -11,8 +11,8 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dataflow.internal import apiclient
 
-from templates.graph_checks import Expected
-from templates.job_graph import JobGraph
+from templates.rehearsal.graph_checks import Expected
+from templates.rehearsal.job_graph import JobGraph
 
 __all__ = ["IMAGE", "JOB", "LABELS", "built", "expected"]
 

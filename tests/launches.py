@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from connectors import retry
-from templates import dataflow, job_progress
 from templates.command import main
+from templates.launch import dataflow
+from templates.launch import progress as job_progress
 from tests.commands import ROOT
 from tests.dataflow_server import DataflowServer
 from tests.examples import TEMPLATE_NAMES, in_the_cloud

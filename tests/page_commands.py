@@ -29,8 +29,8 @@ from pipelines import launch
 from pipelines.launch import beam_parser
 from pipelines.params import parse_flags
 from templates import command as templates
-from templates.embedded import ADDRESS, declaration
 from templates.flags import parser
+from templates.home.embedded import ADDRESS, declaration
 from tests.commands import ROOT, module_of
 from tests.pages import Block
 from transforms import metrics
@@ -87,7 +87,7 @@ def commands(block: Block) -> Iterator[Command]:
 
 @contextlib.contextmanager
 def embedded(folder: Path, texts: Mapping[str, str], port: int = 0) -> Iterator[str]:
-    """Be ``templates.embedded.broker`` without the seconds that a process takes to start."""
+    """Be ``templates.home.embedded.broker`` without the seconds that a process takes to start."""
     del port
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "declared.json"

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from connectors.clients import Endpoint, open_storage
-from templates import storage_server
+from templates.rehearsal import storage_server
 from tests.processes import ServerProcess, free_port, wait_until
 from transforms.errors import ConfigError
 

@@ -10,7 +10,7 @@ from typing import Any
 from templates.catalogue import Template
 from templates.google.importing import Left
 from templates.google.job import Given, Job
-from templates.job_environment import FIELDS, Field
+from templates.launch.environment import FIELDS, Field
 
 __all__ = ["launch_flags", "quoted"]
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.params import ConfigError
+from templates.files.parameter_file import Marked, tree
 from templates.google import gcloud
 from templates.google.job import Given, Job, escaped
-from templates.parameter_file import Marked, tree
 
 __all__ = ["read"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipelines.params import Spec
-from templates.generate import FOLDER, SCHEMA_NAME
+from templates.derived.generate import FOLDER, SCHEMA_NAME
 from templates.google.importing import Imported, Open, Written
 
 __all__ = ["TODO", "file_text", "scalar"]

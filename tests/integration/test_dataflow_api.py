@@ -11,8 +11,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import dataflow_v1beta3 as api
 
 from templates.catalogue import find
-from templates.classic import classic_metadata, create_body, launch_body, launch_url
-from templates.dataflow import Target
+from templates.launch.dataflow import Target
+from templates.rehearsal.classic import classic_metadata, create_body, launch_body, launch_url
 from tests.dataflow_server import DataflowServer
 
 pytestmark = pytest.mark.integration

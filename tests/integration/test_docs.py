@@ -39,7 +39,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def folder(tmp_path: Path, cloud: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in a folder like a clone; broker, BigQuery and Cloud Storage run."""
     monkeypatch.chdir(clone(tmp_path))
-    monkeypatch.setattr("templates.running.broker", embedded)
+    monkeypatch.setattr("templates.home.running.broker", embedded)
     with (
         Broker(data_dir=tmp_path / "broker") as broker,
         Server(project="test-project") as server,

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from google.cloud import dataflow_v1beta3 as api
 
-from templates.classic import METADATA
-from templates.flex_launcher import launch_environment
-from templates.graph_checks import CHECKS
-from templates.job_graph import Objects, read_job
-from templates.storage_server import local_storage
+from templates.rehearsal.classic import METADATA
+from templates.rehearsal.flex_launcher import launch_environment
+from templates.rehearsal.graph_checks import CHECKS
+from templates.rehearsal.job_graph import Objects, read_job
+from templates.rehearsal.storage_server import local_storage
 from tests.commands import ROOT
 from tests.examples import in_the_cloud
 

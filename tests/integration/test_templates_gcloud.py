@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from templates.catalogue import find
-from templates.render import Launch, flags_file, rest_body
+from templates.files.render import Launch, flags_file, rest_body
 from tests.dataflow_server import DataflowServer
 
 pytestmark = [

@@ -9,7 +9,7 @@ import pytest
 from google.cloud import dataflow_v1beta3 as api
 from google.oauth2 import credentials
 
-from templates import dataflow
+from templates.launch import dataflow
 from tests.certificates import certificate
 from tests.dataflow_jobs import Refusal, Step, starts
 from tests.dataflow_server import DataflowServer, Fault

@@ -6,8 +6,8 @@ from pathlib import Path
 import google.auth
 import pytest
 
-from templates import dataflow
-from templates.references import SecretManager
+from templates.files.references import SecretManager
+from templates.launch import dataflow
 from tests.dataflow_jobs import Refusal
 from tests.dataflow_server import DataflowServer, Fault
 from tests.examples import bucket

@@ -12,14 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.storage import ARCHIVE_SCHEMA
-from templates import command, flex_launcher
+from templates import command
 from templates.catalogue import find
-from templates.finding import WrongError
-from templates.flex_launcher import Launched
-from templates.graph_checks import CHECKS
-from templates.launch_checks import ended
-from templates.own_wheel import PACKAGES
-from templates.simulate import Outcome, Simulation, code_of
+from templates.image.own_wheel import PACKAGES
+from templates.rehearsal import flex_launcher
+from templates.rehearsal.finding import WrongError
+from templates.rehearsal.flex_launcher import Launched
+from templates.rehearsal.graph_checks import CHECKS
+from templates.rehearsal.launch_checks import ended
+from templates.rehearsal.simulate import Outcome, Simulation, code_of
 from tests.commands import ROOT
 from tests.examples import TEMPLATE_NAMES, in_the_cloud
 from transforms.failure import FAILURE_SCHEMA
@@ -91,7 +92,9 @@ def test_command_prints_findings_and_steps(
     code: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line for each check; steps within steps. A check that fails is the exit code."""
-    monkeypatch.setattr("templates.simulate.code_of", lambda folder: _linked(folder, code))
+    monkeypatch.setattr(
+        "templates.rehearsal.simulate.code_of", lambda folder: _linked(folder, code)
+    )
     files = [f"--params={path}" for path in in_the_cloud("pubsub_to_pubsub")]
     assert command.main(["simulate", "pubsub-to-pubsub", *files]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -123,7 +126,7 @@ def test_what_the_launch_reads_and_is_not_there_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The launcher's own words, and what to give; here with the code of an installed package."""
-    monkeypatch.setattr("templates.simulate._is_clone", lambda: False)
+    monkeypatch.setattr("templates.rehearsal.simulate._is_clone", lambda: False)
     overlay = tmp_path / "elsewhere.yaml"
     overlay.write_text("archive: gs://my-bucket/nothing")
     paths = [*in_the_cloud("archive_replay"), overlay]

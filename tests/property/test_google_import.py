@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from pipelines.params import ConfigError
 from templates.catalogue import find
+from templates.files.parameter_file import read as read_parameters
+from templates.files.parameter_file import typed_text
+from templates.files.references import resolved
 from templates.google.environment import launch_flags
 from templates.google.equivalents import EQUIVALENTS
 from templates.google.importing import imported
 from templates.google.job import escaped
 from templates.google.read import read
 from templates.google.written import file_text, scalar
-from templates.parameter_file import read as read_parameters
-from templates.parameter_file import typed_text
-from templates.references import resolved
 
 GOOGLE = [each.google for each in EQUIVALENTS]
 NAMES = [

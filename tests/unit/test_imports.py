@@ -16,14 +16,14 @@ EXEMPT = {
     ("pipelines/launch.py", "connectors.broker"),
     ("pipelines/launch.py", "runners"),
     ("pipelines/endless.py", "runners"),
-    ("templates/spec_file.py", "connectors"),  # writes a file to a folder or to Cloud Storage
-    ("templates/dataflow.py", "connectors"),  # these three call a service: with the same retries
-    ("templates/dataflow_errors.py", "connectors"),
-    ("templates/job_run.py", "connectors"),  # the label of a job that is updated
-    ("templates/launched.py", "connectors"),
-    ("templates/storage_server.py", "connectors"),  # its client, and the variable that names it
-    ("templates/job_graph.py", BEAM),  # reads the graph that Beam has staged, in Beam's own model
-    ("templates/parameter_file.py", "connectors"),  # the broker's reader of YAML with lines
+    ("templates/image/spec_file.py", "connectors"),  # to a folder or to Cloud Storage
+    ("templates/launch/dataflow.py", "connectors"),  # three call a service: same retries
+    ("templates/launch/errors.py", "connectors"),
+    ("templates/launch/run.py", "connectors"),  # the label of a job that is updated
+    ("templates/launch/launched.py", "connectors"),
+    ("templates/rehearsal/storage_server.py", "connectors"),  # its client and variable
+    ("templates/rehearsal/job_graph.py", BEAM),  # reads graphs in Beam's own model
+    ("templates/files/parameter_file.py", "connectors"),  # the broker's reader of YAML with lines
 }
 
 # Room -> what it may not import. The first room whose prefix fits a file is the file's room.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from connectors.clients import Endpoint, open_storage
-from templates.job_graph import Objects
-from templates.storage_server import STORAGE_EMULATOR_HOST, storage_server
+from templates.rehearsal.job_graph import Objects
+from templates.rehearsal.storage_server import STORAGE_EMULATOR_HOST, storage_server
 from tests.storage_servers import require_server
 
 

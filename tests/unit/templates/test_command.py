@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from templates import generate
 from templates.catalogue import TEMPLATES
 from templates.command import main
-from templates.running import sample_beside
+from templates.derived import generate
+from templates.home.running import sample_beside
 from tests.commands import ROOT
 
 FLIGHTS = "examples/flights.yaml"

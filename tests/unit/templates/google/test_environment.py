@@ -11,7 +11,7 @@ from templates.google.environment import launch_flags, quoted
 from templates.google.gcloud import ENVIRONMENT
 from templates.google.job import Given, Job
 from templates.google.options import OPTIONS
-from templates.job_environment import FIELDS, environment
+from templates.launch.environment import FIELDS, environment
 
 PATH = Path("job.yaml")
 FULL = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.params import ConfigError
-from templates.checking import check
+from templates.files.checking import check
 from templates.google.declared import Equivalent
 from templates.google.equivalents import EQUIVALENTS, find
 from templates.google.importing import Imported, imported

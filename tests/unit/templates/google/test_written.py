@@ -7,11 +7,11 @@ import pytest
 
 from pipelines.params import Spec
 from templates.catalogue import find
+from templates.files.parameter_file import read, typed_text
+from templates.files.references import resolved
 from templates.google.importing import imported
 from templates.google.job import Given, Job, escaped
 from templates.google.written import TODO, file_text, scalar
-from templates.parameter_file import read, typed_text
-from templates.references import resolved
 
 SPECS = {spec.name: spec for spec in find("pubsub_to_pubsub").parameters}
 TEXTS = [

@@ -1,0 +1,1 @@
+"""What is made from the declarations of templates: metadata, schemas, pages, Terraform."""

@@ -1,0 +1,1 @@
+"""Parameter files: read, laid one above the other, judged, compared and rendered."""

@@ -1,0 +1,1 @@
+"""Images that templates are launched from, and the specs that name them."""

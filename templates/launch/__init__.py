@@ -1,0 +1,1 @@
+"""Templates as jobs on Dataflow: launched, watched, updated and stopped."""

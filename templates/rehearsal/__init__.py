@@ -1,0 +1,1 @@
+"""Launches on Dataflow rehearsed on this machine, and classic templates."""
