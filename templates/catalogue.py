@@ -66,6 +66,12 @@ class Template:
         return params
 
     @property
+    def may_stream(self) -> bool:
+        """Whether a job of it can go on without end: one that reads a subscription does."""
+        examples = (each for spec in self.parameters for each in spec.examples)
+        return self.streaming or any("/subscriptions/" in each for each in examples)
+
+    @property
     def parameters(self) -> list[Spec]:
         """Its parameters as declared."""
         return specs(self.params)

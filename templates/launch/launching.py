@@ -206,7 +206,7 @@ def _check_flags(template: Template, options: argparse.Namespace, stop: str) -> 
             "Give the file of parameters; only --drain and --cancel do without it and --spec",
         )  # fmt: skip
     for flag in ("update", "drain"):
-        if getattr(options, flag) and not template.streaming:
+        if getattr(options, flag) and not template.may_stream:
             raise ConfigError(
                 f"--{flag}", None, f"is for a job that streams, and {template.name} ends by itself",
                 "Leave it out, or give --cancel",

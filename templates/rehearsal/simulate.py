@@ -230,8 +230,9 @@ class _Rehearsal:
         launcher = self._launcher
         source = {s.name for s in self._asked.template.parameters if s.group == "Source"}
         read = [text for name, text in texts.items() if name in source]
+        subscriptions, topics = _named("subscriptions", read), _named("topics", read)
         return Expected(
-            streaming=self._asked.template.streaming,
+            streaming=self._asked.template.streaming or bool(subscriptions),
             options={
                 "runner": "DataflowRunner",
                 "project": launcher.project,
@@ -244,8 +245,8 @@ class _Rehearsal:
             image=self._image,
             staged_code=self._asked.setup_file is not None,
             code=str(self._code),
-            subscriptions=_named("subscriptions", read),
-            topics=_named("topics", read),
+            subscriptions=subscriptions,
+            topics=topics,
         )
 
     def _staged(self, graph: JobGraph) -> str:

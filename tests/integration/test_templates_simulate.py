@@ -88,6 +88,16 @@ def test_code_is_staged_for_workers_without_it(code: Path, sources: Path) -> Non
     assert "1 to install" in seen["staged files"]
 
 
+def test_a_replay_of_a_subscription_streams(code: Path, tmp_path: Path) -> None:
+    """Although that of a folder ends."""
+    more = tmp_path / "more.yaml"
+    more.write_text("failures: projects/my-project/subscriptions/dead\n")
+    outcome = simulated("deadletter_replay", code, paths=(*in_the_cloud("deadletter_replay"), more))
+    seen = {each.name: each.seen for each in outcome.findings}
+    assert outcome.is_good, outcome.findings
+    assert seen["streaming"] == "goes on without end"
+
+
 def test_command_prints_findings_and_steps(
     code: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

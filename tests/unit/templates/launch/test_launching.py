@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from google.cloud import dataflow_v1beta3 as api
 
+from templates.catalogue import find
 from templates.command import main
 from templates.launch.dataflow import ENDPOINT
 from tests.commands import ROOT
@@ -134,6 +135,9 @@ def test_what_a_batch_job_can_not(capsys: pytest.CaptureFixture[str]) -> None:
     for flag in ("--update", "--drain"):
         assert launch("archive_replay", flag) == 2
         assert f"error: {flag}: is for a job that streams" in capsys.readouterr().err
+    assert find("pubsub_to_lake").may_stream
+    assert find("deadletter_replay").may_stream  # of a subscription
+    assert not find("archive_replay").may_stream
 
 
 def test_flags_that_belong_together(capsys: pytest.CaptureFixture[str]) -> None:
