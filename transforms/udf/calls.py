@@ -88,8 +88,9 @@ class _Loop:
         while len(results) < self._count:
             try:
                 if caught is not None:
-                    results.append(reason(caught, calls.path))
-                    caught = None
+                    # Forgotten first: a strike behind ``append`` must not find it once more.
+                    failed, caught = reason(caught, calls.path), None
+                    results.append(failed)
                 left = operator.length_hint(self._arguments[0])
                 if self._count - left == len(results):
                     results.extend(map(calls.fn, *self._arguments))
@@ -98,7 +99,7 @@ class _Loop:
                 else:
                     results.append(calls.fn(*calls.again(len(results))))
             except Overrun:  # noqa: PERF203 - entered once per failure, not per row
-                continue
+                caught = None  # its text took too long, which the row is accused of
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - the function is the user's, sys.exit too

@@ -93,6 +93,7 @@ def _whole(rows: Sequence[dict[str, Any]], came: Sequence[list[Any]]) -> Changed
             and set(map(type, chain.from_iterable(chain.from_iterable(pairs)))) <= {str}
             and list(map(list, rest)) == came[2:]
         )
+        "".join(chain.from_iterable(chain.from_iterable(pairs))).encode()  # all are whole text
     except Exception:  # noqa: BLE001 - a value may be any object
         return None
     return (payloads, pairs, {}) if is_whole else None
@@ -155,9 +156,16 @@ def _changed(row: dict[str, Any], came: Sequence[Any]) -> tuple[bytes | None, Pa
         extra = ", ".join(sorted(map(str, row.keys() - _NAMES)))
         raise _MisfitError(f"A message has no {extra}; for typed rows, declare their schema")
     for name, before in zip(_READ_ONLY, came[2:], strict=True):
-        if row.get(name, before) != before:
+        if not _is_same(row.get(name, before), before):
             raise _MisfitError(f"{name} can't be changed")
     return _payload(row.get(DATA, came[0])), _pairs(row.get(ATTRIBUTES, came[1]))
+
+
+def _is_same(value: Any, before: Any) -> bool:
+    try:
+        return bool(value == before)
+    except Exception:  # noqa: BLE001 - a value may be any object
+        return False
 
 
 def _payload(value: Any) -> bytes | None:
@@ -178,4 +186,8 @@ def _pairs(attributes: Any) -> Pairs | None:
     pairs = list(attributes.items())
     if not set(map(type, chain.from_iterable(pairs))) <= {str}:
         raise _MisfitError("attributes must be a dict of str to str")
+    try:
+        "".join(chain.from_iterable(pairs)).encode()
+    except UnicodeEncodeError as error:
+        raise _MisfitError(f"attributes are no text: {error}") from error
     return pairs

@@ -68,7 +68,7 @@ def parts_of(result: Any, batch: Batch, plan: Plan) -> Parts:
 
 
 def _rows(name: Any, rows: Any, plan: Plan) -> pa.RecordBatch:
-    if name and name not in plan.outputs:
+    if name not in ("", *plan.outputs):
         declared = ", ".join(plan.outputs) or "none"
         raise ShapeError(f"There is no output {name!r}; declared are: {declared}")
     if isinstance(rows, pa.Table):
@@ -79,6 +79,9 @@ def _rows(name: Any, rows: Any, plan: Plan) -> pa.RecordBatch:
             f"The function returned {type(rows).__name__}, and not a RecordBatch, a Table, None or"
             " a dict of these by the name of the output"
         )
+    for each in rows.schema.names:
+        if rows.schema.names.count(each) > 1:
+            raise ShapeError(f"The column {each} is there more than once")
     return rows
 
 
@@ -117,6 +120,8 @@ def _came(rows: pa.RecordBatch, batch: Batch, plan: Plan) -> pa.StructArray | No
         came = rows.column(at)
         if came.type != source.type:
             raise ShapeError(f"{MESSAGE} was changed; it must be kept as it is")
+        if came.null_count:
+            raise MisfitError(f"{MESSAGE} is null: a row must be of a message")
         return came
     if rows.num_rows != len(batch):
         raise ShapeError(
@@ -153,8 +158,6 @@ def _column(rows: pa.RecordBatch, field: pa.Field) -> pa.Array:
     at = rows.schema.get_field_index(field.name)
     if at >= 0:
         return _cast(rows.column(at), field)
-    if rows.schema.names.count(field.name) > 1:
-        raise ShapeError(f"The column {field.name} is there more than once")
     if not field.nullable:
         raise ShapeError(f"The column {field.name} is missing, and may not be null")
     return pa.nulls(rows.num_rows, field.type)

@@ -106,6 +106,8 @@ def test_rows_that_do_not_fit_are_found_by_halving() -> None:
         ("return pa.record_batch([[1]], ['n'])", "returned 1 rows for 4 and no column _message"),
         ("return {'late': b}", "There is no output 'late'; declared are: odd"),
         ("return {1: b}", "There is no output 1"),
+        ("return {None: b}", "There is no output None"),
+        ("return {'odd': b.select([0, 0, 2])}", "The column n is there more than once"),
         ("return b.append_column('x', b['n'])", "The schema has no column for: x"),
         ("return b.append_column('s', b['s'])", "The column s is there more than once"),
         ("return b.drop_columns(['n'])", "The column n is missing, and may not be null"),
@@ -212,3 +214,16 @@ def test_rows_without_messages_are_taken_too() -> None:
     batch = numbers(1, 2).drop([MESSAGE])
     result = applied(f("return b.slice(1)"), batch, Plan(typed=True))
     assert result.ok == [batch.slice(1)]
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_row_that_is_of_no_message_is_found(part: bool) -> None:
+    """Such a row could neither be told apart nor replayed."""
+    text = f(
+        "at = b.schema.get_field_index('_message'); "
+        "none = pa.nulls(len(b), b.schema.field(at).type); "
+        "return b.set_column(at, '_message', none) if 1 in b['n'].to_pylist() else b"
+    )
+    result = applied(text, numbers(3, 1, 2), Plan(typed=True, part=part))
+    assert column(result.ok, "n") == [3, 2]
+    assert "_message is null" in errors(result)["1"][1]

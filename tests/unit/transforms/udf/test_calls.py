@@ -10,7 +10,7 @@ import pytest
 
 from transforms import kinds
 from transforms.udf import Overrun, Unlimited
-from transforms.udf.calls import Calls, Failed, call_each
+from transforms.udf.calls import Calls, Failed, _Loop, call_each
 
 
 class Striking:
@@ -176,3 +176,46 @@ def test_error_whose_text_fails_is_told() -> None:
 
     (result,) = called(fn, 1)
     assert result == Failed(kinds.UDF_ERROR, "BadError: (its text can't be made)")
+
+
+class StruckList(list[Any]):
+    """Results of which an append is struck when it is done, as the interpreter may be there."""
+
+    def append(self, value: Any) -> None:
+        super().append(value)
+        if not self.struck:
+            self.struck = True
+            raise Overrun
+
+    struck = False
+
+
+def test_strike_behind_an_error_is_not_told_of_the_next_row() -> None:
+    """An error that is noted is noted once, so that each row keeps its own result."""
+
+    def fn(row: int) -> int:
+        return 1 // row
+
+    calls = Calls(fn, [[0, 1, 1]], lambda index: [[0, 1, 1][index]], "file.py")
+    loop = _Loop(calls, Striking())
+    loop.results = StruckList()
+    while len(loop.results) < 3:
+        loop.go_on()
+    assert kinds_of(loop.results) == [kinds.UDF_ERROR, 1, 1]
+
+
+def test_error_whose_text_takes_too_long_is_a_slow_row() -> None:
+    """The text is made within the limit, and not over and over again."""
+    watch = Striking()
+
+    class SlowError(Exception):
+        def __str__(self) -> str:
+            watch.accuse()
+            return ""
+
+    def fn(row: int) -> int:
+        if row == 1:
+            raise SlowError
+        return row
+
+    assert kinds_of(called(fn, 3, watch)) == [0, kinds.UDF_TIMEOUT, 2]
