@@ -144,7 +144,8 @@ class ScriptFunction:
             return self._called(payloads)
         except JSTimeoutException:
             slow = Failed(kinds.UDF_TIMEOUT, f"It took longer than {self._timeout_s:g} s")
-            return [*self._outcomes(self._engine.eval("__headrace.done()")), slow]
+            done = self._outcomes(self._engine.eval("__headrace.done()"))
+            return [*done, slow][: len(payloads)]  # all may be done, and the answer too late
         except (JSEvalException, msgspec.MsgspecError) as error:
             # Too much memory, or a file that has changed JavaScript itself.
             self.close()

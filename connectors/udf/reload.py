@@ -17,10 +17,12 @@ from transforms.udf import Source
 from transforms.udf.calls import Calls, Failed, call_each
 from transforms.udf.compiled import NAME
 
-__all__ = ["LOAD_S_MAX", "Latest", "latest_of"]
+__all__ = ["LOAD_S_MAX", "REST", "Latest", "latest_of"]
 
 LOAD_S_MAX = 60.0
 """For a new version to be loaded: it may make clients and tables."""
+REST = 10
+"""Of the time that a look took, before the next one."""
 
 _log = logging.getLogger(__name__)
 _PATIENCE = retry.Backoff(first_s=0.2, limit_s=1.0, patience_s=5.0)
@@ -33,7 +35,8 @@ class Latest:
     """The newest version of a function that works; any thread may ask.
 
     A version that does not compile, lacks the function, or has another form is refused with one
-    warning, and the one before stays. So does it while the file can't be read.
+    warning, and the one before stays. So does it while the file can't be read. After a look that
+    took long, ``REST`` times as long passes before the next one: rows wait for it.
 
     Args:
         source: the first version.
@@ -48,17 +51,19 @@ class Latest:
         self._every_s = every_s
         self._clock = clock
         self._guard = threading.Lock()
-        self._looked_s = clock() - every_s  # a worker that starts anew has the oldest version
+        self._next_s = clock()  # a worker that starts anew has the oldest version
         self._stamp = ""
         self._refused = ""
 
     def source(self) -> Source:
         """Return the version to use; the file is looked at if it is time to."""
-        if self._clock() - self._looked_s >= self._every_s and self._guard.acquire(blocking=False):
+        began_s = self._clock()
+        if began_s >= self._next_s and self._guard.acquire(blocking=False):
             try:
                 self._look()
             finally:
-                self._looked_s = self._clock()
+                now_s = self._clock()
+                self._next_s = now_s + max(self._every_s, REST * (now_s - began_s))
                 self._guard.release()
         return self._source
 

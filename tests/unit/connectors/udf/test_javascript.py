@@ -95,6 +95,21 @@ def test_busy_loop_is_ended_and_its_neighbours_go_on(tmp_path: Path) -> None:
     assert errors(result) == {"1": reason, "3": reason}
 
 
+def test_limit_that_strikes_when_all_is_done_costs_no_row(tmp_path: Path) -> None:
+    """The engine may be at its answer then."""
+    text = """
+        let first = true;
+        function f(x) {
+          Array.prototype.toJSON = function () {
+            if (first) { first = false; while (true) {} }
+            return this;
+          };
+          return x;
+        }"""
+    result = applied(tmp_path, text, b"a", b"b", timeout_s=0.2)
+    assert (column(result.ok, "data"), errors(result)) == ([b"a", b"b"], {})
+
+
 def test_limit_is_for_a_row_and_not_for_all(tmp_path: Path) -> None:
     """Many rows may take many times as long."""
     text = "function f(x) { const end = Date.now() + 50; while (Date.now() < end) {} return x }"

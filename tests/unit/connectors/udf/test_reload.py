@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from connectors.udf import load
-from connectors.udf.reload import Latest, latest_of
+from connectors.udf import load, reload
+from connectors.udf.reload import REST, Latest, latest_of
 
 ONE, TWO = "def f(t: str): return '1'", "def f(t: str): return '2'"
 
@@ -134,4 +134,25 @@ def test_nobody_waits_for_a_look(file: Path, clock: Clock, latest: Latest) -> No
     for thread in threads:
         thread.join()
     assert TWO in found
+    assert latest.source().text == TWO
+
+
+def test_look_that_took_long_is_not_repeated_soon(
+    file: Path, clock: Clock, latest: Latest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows wait for it: a version that never loads costs them a small part of the time."""
+    read = reload.read
+
+    def slow(*args: Any) -> str:
+        clock.now_s += 50
+        return read(*args)
+
+    monkeypatch.setattr(reload, "read", slow)
+    file.write_text("broken(")
+    clock.now_s = 60
+    assert latest.source().text == ONE
+    file.write_text(TWO)
+    clock.now_s = 60 + 50 + REST * 50 - 1
+    assert latest.source().text == ONE
+    clock.now_s += 1
     assert latest.source().text == TWO
