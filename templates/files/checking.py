@@ -176,16 +176,23 @@ class _Check:
         """Return an error about flags as one about lines, which shows no secret."""
         names = [name for name in re.findall(r"--(\w+)", error.name) if name in self._given]
         place = max((self._given[name] for name in names), key=_position, default=None)
-        value, rule = error.value, error.rule
-        for name in filter(self._resolved.__contains__, names):
-            if self._resolved[name].has_secret:
-                value = self._given[name].value
-                rule = rule.replace(self._resolved[name].text, "the secret")
+        secret = [
+            name for name in names
+            if name in self._resolved and self._resolved[name].has_secret
+        ]  # fmt: skip
         where = place.place if place else self._file
         return ConfigError(
-            f"{where}: {self._in_file(error.name)}", value,
-            self._in_file(rule), self._in_file(error.fix),
+            f"{where}: {self._in_file(error.name)}",
+            self._given[secret[-1]].value if secret else error.value,
+            self._in_file(self._covered(error.rule)), self._in_file(self._covered(error.fix)),
         )  # fmt: skip
+
+    def _covered(self, text: str) -> str:
+        """Return a text without secrets, also of parameters that the error does not name."""
+        for each in self._resolved.values():
+            if each.has_secret and each.text:
+                text = text.replace(each.text, "the secret")
+        return text
 
     def _in_file(self, text: str) -> str:
         """Return a text about flags with the names that they have in a file."""

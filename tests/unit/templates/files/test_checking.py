@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from templates.catalogue import find
-from templates.files.checking import check
+from templates.files.checking import Place, check
 from tests.commands import ROOT
 
 GOOD = {
@@ -174,3 +174,19 @@ def test_a_secret_is_in_no_error(tmp_path: Path) -> None:
     (error,) = check(find("pubsub_to_lake"), [path], Vault()).problems
     assert "hidden" not in str(error)
     assert "window='${secret:projects/p/secrets/s}'" in str(error)
+
+
+def test_a_secret_is_in_no_fix_and_no_rule_about_others(tmp_path: Path) -> None:
+    """A fix may repeat the value, and a rule that of another parameter."""
+    path = tmp_path / "f.yaml"
+    lines = GOOD | {"schema": "'${secret:projects/p/secrets/s}'"}
+    path.write_text("".join(f"{name}: {value}\n" for name, value in lines.items()))
+    found = check(find("pubsub_to_lake"), [path], Vault(), place=Place(in_cloud=True)).problems
+    text = "".join(str(error) for error in found if "schema" in error.name)
+    assert "gcloud storage cp the secret" in text
+    assert "hidden" not in text
+    lines = GOOD | {"dead_letter": "'${secret:projects/p/secrets/s}'", "output": "hidden value"}
+    path.write_text("".join(f"{name}: {value}\n" for name, value in lines.items()))
+    (error,) = check(find("pubsub_to_lake"), [path], Vault()).problems
+    assert "hidden" not in f"{error.rule} {error.fix}"
+    assert "the secret" in error.rule
