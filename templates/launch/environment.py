@@ -239,8 +239,8 @@ def _value(field: Field, given: Any) -> Any:
 
 
 def _check_template(template: Template, given: dict[str, Any]) -> None:
-    wrong = _BATCH_ONLY if template.streaming else _STREAMING_ONLY
-    for name in wrong:
+    ends_only = _BATCH_ONLY if template.streaming else ()
+    for name in (*ends_only, *(() if template.may_stream else _STREAMING_ONLY)):
         if name in given:
             kind = "streams" if template.streaming else "ends, and does not stream"
             rule = f"is nothing for a job of {template.name}, which {kind}"

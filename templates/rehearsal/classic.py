@@ -156,13 +156,14 @@ class ClassicTemplate:
 
     def _expected(self) -> Expected:
         read = [text for name, text in self.texts.items() if name in _sources(self.template)]
+        subscriptions = tuple(text for text in read if "/subscriptions/" in text)
         return Expected(
-            streaming=self.template.streaming,
+            streaming=self.template.streaming or bool(subscriptions),
             options=self._options(),
             labels={},
             image=self.image or None,
             staged_code=self.setup_file is not None,
-            subscriptions=tuple(text for text in read if "/subscriptions/" in text),
+            subscriptions=subscriptions,
             topics=tuple(text for text in read if "/topics/" in text),
         )
 

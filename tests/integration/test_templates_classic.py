@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from google.cloud import dataflow_v1beta3 as api
@@ -84,6 +85,16 @@ def test_template_of_a_job_that_ends(build: Run, objects: Objects) -> None:
     done = build("lake_compact")
     assert done.returncode == 0, done.stdout + done.stderr
     assert not read_job(objects, PLACE.format(name="lake_compact")).is_streaming
+
+
+def test_template_of_a_replay_that_streams(
+    build: Run, objects: Objects, tmp_path: Path
+) -> None:  # fmt: skip
+    """That of a subscription does, beside one of a folder."""
+    more = tmp_path / "more.yaml"
+    more.write_text("failures: projects/my-project/subscriptions/dead\n")
+    done = build("deadletter_replay", f"--params={more}")
+    assert "ok     streaming: goes on without end" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

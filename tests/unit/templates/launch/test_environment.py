@@ -127,6 +127,16 @@ def test_a_job_that_ends_has_no_streaming_mode(flag: str) -> None:
         environment(STRICT, parsed("--flexrs_goal=cost"))
 
 
+def test_a_job_that_may_stream_has_what_either_has() -> None:
+    """The flags are read before its parameters: what it reads tells which it is."""
+    for flag in (
+        "--streaming_mode=exactly_once",
+        "--enable_streaming_engine",
+        "--flexrs_goal=cost",
+    ):
+        assert environment(find("deadletter_replay"), parsed(flag))
+
+
 def test_flags_that_contradict_each_other() -> None:
     """A zone names its region, and there are not more workers than the most."""
     with pytest.raises(ConfigError, match="excludes --worker_region"):
