@@ -203,7 +203,9 @@ class _Import:
             self._entries[name] = Written(self._specs[name], text, self._source(names), told)
             about = []
         if not made:
-            self._note(names, "Google's default is also ours")
+            plain = all(self._values[each] in ("", self._defaults[each]) for each in given)
+            alone = "it counts with others alone, which are not given"
+            self._note(names, "Google's default is also ours" if plain else alone)
 
     def _source(self, names: list[str]) -> str:
         """Return what a file said, or else what Google's defaults say."""

@@ -285,6 +285,17 @@ def test_what_is_left_out_has_a_reason() -> None:
     assert "userTempLocation" in error.name
 
 
+def test_what_counts_with_others_alone_is_no_default() -> None:
+    """Google's template reads it only if the others are given."""
+    found = result(
+        "PubSub_to_BigQuery_Flex", useStorageWriteApiAtLeastOnce="true", useStorageWriteApi="false"
+    )
+    told = {each.name: each.why for each in found.left}
+    assert "counts with others alone" in told["useStorageWriteApiAtLeastOnce"]
+    [default] = result("PubSub_to_BigQuery_Flex", useStorageWriteApi="false").left
+    assert default.why == "Google's default is also ours"
+
+
 def test_no_template_is_an_error() -> None:
     """And one that is given counts above the file's."""
     with pytest.raises(ConfigError, match="Give --template: PubSub_to_BigQuery_Flex or "):
