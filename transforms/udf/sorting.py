@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from transforms import kinds
 from transforms.udf.calls import Failed
 
@@ -20,11 +18,6 @@ class Lot:
 
     values: list[Any] = field(default_factory=list)
     origin: Sequence[int] = field(default_factory=list)
-
-    def parts(self) -> list[int]:
-        """Return for each thing its number among those of its row."""
-        origin = np.asarray(self.origin, np.int64)
-        return (np.arange(len(origin)) - np.searchsorted(origin, origin)).tolist()
 
 
 @dataclass
