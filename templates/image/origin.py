@@ -39,6 +39,6 @@ def _git(root: Path, *arguments: str) -> str:
             ["git", *arguments],  # noqa: S607
             cwd=root, check=False, capture_output=True, text=True, timeout=_TIMEOUT_S,
         )  # fmt: skip
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
