@@ -38,6 +38,7 @@ _LOOKS = 8
 """Looks within a limit."""
 _LOOK_S_MIN, _LOOK_S_MAX = 0.005, 1.0
 _STRIKE_ROUNDS = 100
+_LAST_WORDS_S = 5.0
 _STDERR = 2
 _log = logging.getLogger(__name__)
 
@@ -107,8 +108,8 @@ class Watchdog:
                 self._left_s = self.limit_s
                 self._accused.add(hint)
                 _strike(self._thread)
-        if self._still_s > self.stuck_s:
-            _give_up(self._subject, self._still_s, self._thread)
+            if self._still_s > self.stuck_s:  # the call can't end meanwhile
+                _give_up(self._subject, self._still_s, self._thread)
 
 
 class _Patrol:
@@ -172,6 +173,8 @@ def _expect_us(within_s: float) -> None:
 
 def _give_up(subject: str, still_s: float, thread: int) -> NoReturn:
     """End the process: there is no other way to end a call of C."""
+    # The call may hold the lock of the log, or of what the log is written to.
+    threading.Timer(_LAST_WORDS_S, os._exit, [STUCK_EXIT_CODE]).start()
     stack = "".join(traceback.format_stack(sys._current_frames()[thread]))
     _log.critical(
         "%s has not returned for %.0f s and can't be interrupted: it waits in code that is not"
