@@ -169,7 +169,7 @@ def _display(result: LocalResult, log_every_s: float, figures: Figures) -> Displ
 def _tell(result: LocalResult, chosen: Settings) -> None:
     if result.state == PipelineState.STOPPED:
         _log.info(
-            "suspended after epoch %d; start it again with --job_name=%s --state_dir=%s to go on",
+            "suspended after epoch %d; the same command goes on (--job_name=%s --state_dir=%s)",
             result.progress().epoch, chosen.job_name, chosen.state_dir,
         )  # fmt: skip
     elif result.state == PipelineState.DRAINED:

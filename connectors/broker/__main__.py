@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -29,7 +30,7 @@ _UNUSABLE = (BadCertificate, BadFile, DataDirInUse, PortInUse)
 
 
 def main(argv: list[str]) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code."""
+    """Serve until SIGTERM, SIGINT or the end of --until-stdin-ends; return the exit code."""
     parser = _parser()
     options = parser.parse_args(_spelled(argv))
     if bool(options.tls_cert) != bool(options.tls_key):
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> int:
         return _complain(problem, 2)
     _warn_of_strangers(options)
     try:
-        asyncio.run(_serve(_serving(options)))
+        asyncio.run(_serve(_serving(options), until_stdin_ends=options.until_stdin_ends))
     except _UNUSABLE as error:
         return _complain(f"{_flag(error, options)}: {error}", 2)
     except (CorruptLog, OSError) as error:
@@ -149,6 +150,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="remove the log of the data directory first, with all topics and messages",
     )
+    parser.add_argument(
+        "--until-stdin-ends",
+        action="store_true",
+        help="stop when standard input, a pipe, is closed: when whoever started it has ended",
+    )
     return parser
 
 
@@ -217,11 +223,20 @@ def _chosen_http_port(options: argparse.Namespace) -> int | None:
     return int(options.port) + 1
 
 
-async def _serve(serving: Serving) -> None:
+async def _serve(serving: Serving, *, until_stdin_ends: bool) -> None:
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    if until_stdin_ends:
+        loop.add_reader(0, _end_with_stdin, loop, stop)
     await serve(serving, _announce, stop)
+
+
+def _end_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    if not os.read(0, 1 << 16):
+        loop.remove_reader(0)
+        stop.set()
 
 
 def _announce(addresses: Addresses) -> None:

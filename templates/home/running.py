@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.interrupt import interruptible
-from pipelines.launch import reported, status
+from pipelines.launch import beam_parser, reported, status
 from pipelines.messages_file import publish_lines
-from pipelines.params import ConfigError
+from pipelines.params import ConfigError, parse_flags
 from templates.catalogue import Template
 from templates.files.render import flags
 from templates.home.embedded import ADDRESS, broker
@@ -48,8 +48,11 @@ class Run:
 
     def _start(self, template: Template, texts: Mapping[str, str]) -> int:
         self._check(texts)
+        argv = [*flags(texts), *self._flags()]
+        # Flags count above the files: they too are judged before anything is published.
+        parse_flags(template.params, argv, beam_parser())
         with interruptible(), self._broker(texts):
-            return status(template.module, [*flags(texts), *self._flags()])
+            return status(template.module, argv)
 
     def _check(self, texts: Mapping[str, str]) -> None:
         if self.messages is None:

@@ -98,6 +98,35 @@ def test_the_command_of_the_readme_fills_a_lake(clone: Path) -> None:
     assert len(rows(lake)) == len(expected)
 
 
+def test_a_killed_job_goes_on_by_the_same_command(clone: Path) -> None:
+    """Its broker ends with it, so that the folder and the port are free."""
+    log = clone / "log"
+    process = start(COMMAND, clone, log)
+    try:
+        wait_until(lambda: "published" in log.read_text(), LIMIT_S)
+    finally:
+        process.kill()
+        process.wait()
+    address = re.search(r"PUBSUB_EMULATOR_HOST=(\S+)", log.read_text())
+    assert address
+    wait_until(lambda: not answers(address[1]), LIMIT_S)
+    again = start(f"{COMMAND} --max_seconds=4s --on_stop=drain", clone, log)
+    assert again.wait(LIMIT_S) == 0, log.read_text()
+    assert len(rows(clone / "headrace-run/lake")) == len(set(sample()) - {None})
+
+
+def test_flags_are_judged_before_anything_is_published(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As the files are."""
+    monkeypatch.chdir(clone)
+    assert main([*shlex.split(COMMAND)[3:], "--windw=1h"]) == 2
+    said = capfd.readouterr()
+    assert "error: --windw='1h': is not a known flag. Did you mean --window?" in said.err
+    assert "broker" not in said.out
+    assert not (clone / "headrace-run").exists()
+
+
 def test_messages_of_a_file_are_taken_to_the_last(tmp_path: Path) -> None:
     """Overlays, a variable, a list, and a run that ends by itself when it has read everything."""
     flights = [
@@ -130,15 +159,17 @@ def test_messages_of_a_file_are_taken_to_the_last(tmp_path: Path) -> None:
 def test_a_broker_that_can_not_start_is_a_failure(
     clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The exit code is 1, the reason is told, and no job was begun."""
+    """The exit code is 2, the reason is told, and no job was begun."""
     monkeypatch.chdir(clone)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert main([*shlex.split(COMMAND)[3:], f"--port={port}"]) == 1
+        assert main([*shlex.split(COMMAND)[3:], f"--port={port}"]) == 2
     said = capfd.readouterr().err
-    assert "error: the broker did not start" in said
+    assert f"error: --port: 127.0.0.1:{port} can't be listened on" in said
+    assert "error: broker='headrace-run/pubsub_to_lake/broker/data': did not start" in said
     assert "Traceback" not in said
     assert not (clone / "headrace-run" / "lake").exists()
 

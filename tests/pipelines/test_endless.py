@@ -174,7 +174,7 @@ def test_signal_suspends_in_order(
     text = log.read_text()
     assert "job pubsub_to_lake begins" in text
     assert f"{signal.Signals(number).name}: open windows are kept in the state" in text
-    assert f"--job_name=pubsub_to_lake --state_dir={tmp_path / 'state'} to go on" in text
+    assert f"goes on (--job_name=pubsub_to_lake --state_dir={tmp_path / 'state'})" in text
     assert run(argv, "--max_seconds=3s", "--on_stop=drain") == 0
     assert ids(tmp_path) == wanted(90)
 
