@@ -217,7 +217,14 @@ def parsed(spec: Spec, text: str) -> Any:
     try:
         return spec.kind.parse(text)
     except ConfigError as error:
-        raise ConfigError(spec.flag, text, _place(error, text) + error.rule, error.fix) from error
+        rule = _place(error, text) + error.rule
+        raise ConfigError(spec.flag, text, rule, _remedy(spec, error)) from error
+
+
+def _remedy(spec: Spec, error: ConfigError) -> str:
+    """Return the fix, with a number that makes sense: its parameter knows one, its kind does not."""
+    known = next(iter(spec.examples), spec.default)
+    return f"Write for example {known}" if spec.kind.type == "integer" and known else error.fix
 
 
 def _place(error: ConfigError, text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,9 @@ class Rule(Protocol):
     def check(self, given: Mapping[str, str]) -> None:
         """Raise ConfigError if the texts that were given, by name, break the rule."""
 
+    def broken(self, given: Mapping[str, str]) -> Iterator[ConfigError]:
+        """Yield an error for each of the texts that breaks the rule."""
+
 
 @dataclass(frozen=True)
 class ExactlyOneOf:
@@ -34,10 +37,15 @@ class ExactlyOneOf:
 
     def check(self, given: Mapping[str, str]) -> None:
         """Raise ConfigError unless exactly one of the names was given."""
+        for error in self.broken(given):
+            raise error
+
+    def broken(self, given: Mapping[str, str]) -> Iterator[ConfigError]:
+        """Yield one error unless exactly one of the names was given."""
         found = sorted(set(self.names) & set(given))
         if len(found) != 1:
             were = f"and {len(found)} were" if found else "and none was"
-            raise ConfigError(
+            yield ConfigError(
                 self.flags, None, f"exactly one of them must be given, {were}",
                 f"Give either {self.flags}",
             )  # fmt: skip
@@ -61,13 +69,18 @@ class OnlyWith:
 
     def check(self, given: Mapping[str, str]) -> None:
         """Raise ConfigError if one of the names was given without the parent."""
+        for error in self.broken(given):
+            raise error
+
+    def broken(self, given: Mapping[str, str]) -> Iterator[ConfigError]:
+        """Yield an error for each of the names that was given without the parent."""
         parent = given.get(self.parent)
         if parent is not None and (not self.values or parent in self.values):
             return
         wanted = f"={' or '.join(self.values)}" if self.values else ""
         for name in self.names:
             if given.get(name, "") not in _OFF:
-                raise ConfigError(
+                yield ConfigError(
                     f"--{name}", given[name], self.why,
                     f"Leave it out, or give --{self.parent}{wanted}",
                 )  # fmt: skip

@@ -15,23 +15,32 @@ _ROUNDING_MS: Final = 1e-4
 _PATTERN: Final = re.compile(r"(\d{1,12})(ms|s|m|h|d)", re.ASCII)
 
 
-def parse_duration(text: str, name: str = "duration") -> float:
+def parse_duration(text: str, name: str = "duration", least_ms: int = 0) -> float:
     """Return the seconds of a duration such as ``500ms``, ``30s``, ``5m``, ``1h`` or ``1d``.
 
     Args:
         text: a whole number and its unit; no sign, no space, one unit.
         name: the parameter that an error should name.
+        least_ms: the shortest duration that is allowed.
 
     Raises:
-        ConfigError: the text is no such duration.
+        ConfigError: the text is no such duration, or a shorter one.
     """
     found = _PATTERN.fullmatch(text)
     if not found:
         raise ConfigError(
             name, text, "must be a whole number and a unit: ms, s, m, h or d",
-            "Write for example 500ms, 30s, 5m, 1h or 1d",
+            f"Write for example {_example(text)}",
         )  # fmt: skip
-    return int(found[1]) * _UNIT_MS[found[2]] / 1_000
+    millis = int(found[1]) * _UNIT_MS[found[2]]
+    if millis < least_ms:
+        raise ConfigError(name, text, f"must be at least {least_ms}ms", "Write for example 5m")
+    return millis / 1_000
+
+
+def _example(text: str) -> str:
+    """Return what may have been meant: seconds, if the unit alone is missing."""
+    return f"{text}s" if _PATTERN.fullmatch(f"{text}s") else "500ms, 30s, 5m, 1h or 1d"
 
 
 def format_duration(seconds: float) -> str:

@@ -81,7 +81,7 @@ def parse_trigger(text: str) -> TriggerFn:
     if text == "at_watermark":
         return at_watermark()
     if name == "early":
-        return early(parse_duration(every, "trigger"))
+        return early(parse_duration(every, "trigger", least_ms=1))
     raise ConfigError(
         "trigger", text, "must be at_watermark or early:DURATION", "Write for example early:10s"
     )

@@ -132,16 +132,20 @@ def parse_windows(text: str) -> Windows:
         kind, rest = "fixed", text
     first, slash, second = rest.partition("/")
     if kind == "fixed" and not slash:
-        return Fixed(parse_duration(first, "windows"))
+        return Fixed(_length(first))
     if kind == "sliding" and slash:
-        return Sliding(parse_duration(first, "windows"), parse_duration(second, "windows"))
+        return Sliding(_length(first), _length(second))
     if kind == "session":
         names = second.split(",") if slash else []
-        return Session(parse_duration(first, "windows"), tuple(map(Field.parse, names)))
+        return Session(_length(first), tuple(map(Field.parse, names)))
     raise ConfigError(
         "windows", text, "must be SIZE, sliding:SIZE/PERIOD or session:GAP/FIELD,...",
         "Write for example 1m, sliding:10m/1m or session:30s/user_id",
     )  # fmt: skip
+
+
+def _length(text: str) -> float:
+    return parse_duration(text, "windows", least_ms=1)
 
 
 def split(windows: Windows, batch: Batch, times: Micros) -> Iterator[Part]:

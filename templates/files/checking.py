@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.params import ConfigError, Spec, parsed, rules, validated
+from pipelines.rules import OnlyWith
 from templates.catalogue import Template
 from templates.files.cloud_values import is_object, refuse_local
 from templates.files.parameter_file import Given, overlaid, typed_text
@@ -87,19 +88,31 @@ class _Check:
         self._name = template.name
         self._specs = {spec.name: spec for spec in template.parameters}
         self._given = given
+        self._paths = list(paths)
         self._file = str(paths[-1]) if paths else "--params"
         self._resolved: dict[str, Resolved] = {}
 
     def run(self, secrets: Secrets | None, environment: Mapping[str, str]) -> Checked:
-        each = (self._problem(name, secrets, environment) for name in self._given)
-        problems = [problem for problem in each if problem is not None]
+        told = {name: self._problem(name, secrets, environment) for name in self._given}
+        bad = {name: problem for name, problem in told.items() if problem is not None}
         texts = {name: each.text for name, each in self._resolved.items()}
         waiting = tuple(name for name, each in self._resolved.items() if not each.is_complete)
-        problems += self._missing()
-        whole = not (problems or waiting or self._unread)
-        problems += self._together(texts) if whole else self._rules()
+        missing = list(self._missing())
+        broken = list(self._broken(bad))
+        problems: list[tuple[Given | None, ConfigError]]
+        problems = [(self._given[name], problem) for name, problem in bad.items()]
+        problems += [(None, problem) for problem in missing]
+        problems += [(self._where(error), self._placed(error)) for error in broken]
+        ordered = [problem for _, problem in sorted(problems, key=self._position)]
+        if not (bad or missing or waiting or self._unread):
+            ordered += self._together(texts, broken)
         places = {name: given.place for name, given in self._given.items()}
-        return Checked(texts, tuple(problems), waiting, tuple(self._unread), places)
+        return Checked(texts, tuple(ordered), waiting, tuple(self._unread), places)
+
+    def _position(self, found: tuple[Given | None, ConfigError]) -> tuple[int, int]:
+        """Return what sorts problems by files and lines; the last are those that have no line."""
+        given = found[0]
+        return (self._paths.index(given.path), given.line) if given else (len(self._paths), 0)
 
     def _problem(
         self, name: str, secrets: Secrets | None, environment: Mapping[str, str]
@@ -154,30 +167,51 @@ class _Check:
                 place = f"{self._file}: {spec.name}"
                 yield ConfigError(place, None, "is required", f"Write{example}")
 
-    def _together(self, texts: Mapping[str, str]) -> Iterator[ConfigError]:
+    def _together(
+        self, texts: Mapping[str, str], broken: Sequence[ConfigError]
+    ) -> Iterator[ConfigError]:
+        """Judge the values together, as if what breaks a rule were left out already."""
+        rest = dict(texts)
+        while broken:
+            names = {name for error in broken if (name := error.name.removeprefix("--")) in rest}
+            if not names:
+                return  # more, or none, of a choice: nobody knows which
+            rest = {name: text for name, text in rest.items() if name not in names}
+            broken = [error for rule in rules(self._params) for error in rule.broken(rest)]
         try:
-            validated(self._params, texts)
+            validated(self._params, rest)
         except ConfigError as error:
             yield self._placed(error)
 
-    def _rules(self) -> Iterator[ConfigError]:
-        """Judge what can be told of the parameters together without their values."""
+    def _broken(self, bad: Container[str]) -> Iterator[ConfigError]:
+        """Judge what can be told of the parameters together without their values.
+
+        Args:
+            bad: names of parameters of which something is told anyway.
+        """
         texts = {
             name: self._resolved[name].text if name in self._resolved else str(given.value)
             for name, given in self._given.items()
         }
         for rule in rules(self._params):
-            try:
-                rule.check(texts)
-            except ConfigError as error:  # noqa: PERF203 - a handful
-                yield self._placed(error)
+            if isinstance(rule, OnlyWith) and rule.parent in bad:
+                continue
+            for error in rule.broken(texts):
+                if error.name.removeprefix("--") not in bad:
+                    yield error
+
+    def _where(self, error: ConfigError) -> Given | None:
+        """Return the last line of those that an error about flags is about."""
+        return max(map(self._given.__getitem__, self._names(error)), key=_line, default=None)
+
+    def _names(self, error: ConfigError) -> list[str]:
+        return [name for name in re.findall(r"--(\w+)", error.name) if name in self._given]
 
     def _placed(self, error: ConfigError) -> ConfigError:
         """Return an error about flags as one about lines, which shows no secret."""
-        names = [name for name in re.findall(r"--(\w+)", error.name) if name in self._given]
-        place = max((self._given[name] for name in names), key=_position, default=None)
+        place = self._where(error)
         secret = [
-            name for name in names
+            name for name in self._names(error)
             if name in self._resolved and self._resolved[name].has_secret
         ]  # fmt: skip
         where = place.place if place else self._file
@@ -199,7 +233,7 @@ class _Check:
         return re.sub(r"--(\w+)", lambda flag: flag[1] if flag[1] in self._specs else flag[0], text)
 
 
-def _position(given: Given) -> tuple[str, int]:
+def _line(given: Given) -> tuple[str, int]:
     return str(given.path), given.line
 
 

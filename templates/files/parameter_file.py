@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from connectors.broker.declared.marked import Marked, read_marked
 from connectors.broker.errors import BadFile
-from pipelines.params import ConfigError, Spec
+from pipelines.params import ConfigError, Spec, parsed
 
 __all__ = ["Given", "Marked", "overlaid", "read", "tree", "typed_text"]
 
@@ -23,6 +23,13 @@ _FIXES = {
     "number": "Write it without quotes",
     "string": "Put it in quotes",
 }
+
+
+_FIXES_OF_FILES = {
+    "is given twice": "Remove one of the two",
+    r"character '\t'": "Indent with spaces, not with tabs",
+}
+"""By what the reader of YAML says."""
 
 
 class Given(NamedTuple):
@@ -69,7 +76,9 @@ def tree(path: Path, flag: str = "--params") -> Marked:
         return read_marked(path)
     except BadFile as error:
         place, _, rule = str(error).partition(": ")
-        raise ConfigError(place, None, rule, "Correct the file at that line") from None
+        fixes = (fix for part, fix in _FIXES_OF_FILES.items() if part in rule)
+        fix = next(fixes, "Correct the file at that line")
+        raise ConfigError(place, None, rule, fix) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
@@ -122,9 +131,26 @@ def typed_text(spec: Spec, given: Given) -> str:
     else:
         fits = kind.type in ("integer", "number") and not isinstance(value, str)
     if not fits:
-        rule = f"is {_NAMES[type(value)]}, and must be {_WANTED[kind.type]}"
-        raise _wrong(spec, given, rule, _FIXES[kind.type])
+        raise _unfit(spec, given)
+    if isinstance(value, float) and value.is_integer() and kind.type == "integer":
+        value = int(value)  # 1e3, which JSON Schema has as an integer as well
+    return _text(value)
+
+
+def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _unfit(spec: Spec, given: Given) -> ConfigError:
+    """Return the error of a value of the wrong type: quotes help only where its text would do."""
+    wanted = spec.kind.type
+    if wanted == "string":
+        try:
+            parsed(spec, _text(given.value))
+        except ConfigError as error:
+            return _wrong(spec, given, error.rule, error.fix)
+    rule = f"is {_NAMES[type(given.value)]}, and must be {_WANTED[wanted]}"
+    return _wrong(spec, given, rule, _FIXES[wanted])
 
 
 def _joined(spec: Spec, given: Given) -> str:

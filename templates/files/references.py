@@ -14,7 +14,9 @@ from pipelines.params import ConfigError
 
 __all__ = ["Resolved", "SecretManager", "Secrets", "resolved"]
 
-_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<kind>[^:}]*):?(?P<name>[^}]*)\}")
+_REFERENCE = re.compile(
+    r"(?P<plain>\$\$\{)|\$\{(?P<kind>[^:}]*):?(?P<name>[^}]*)\}|\$\{.*", re.DOTALL
+)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"projects/[^/]+/secrets/[A-Za-z0-9_-]{1,255}(/versions/[a-z0-9-]+)?")
 _TIMEOUT_S = 30.0
@@ -51,15 +53,20 @@ def resolved(
         environment: the variables.
 
     Raises:
-        ConfigError: a reference is none that we know, a variable is not set, or a secret can't be
-            read. Its name is of the reference.
+        ConfigError: a reference has no end or is none that we know, a variable is not set, or a
+            secret can't be read. Its name is of the reference.
     """
     found = list(_REFERENCE.finditer(text))
     has_secret = any(each["kind"] == "secret" for each in found)
 
     def value(each: re.Match[str]) -> str:
-        if each["kind"] is None:
+        if each["plain"]:
             return "${"
+        if each["kind"] is None:
+            raise ConfigError(
+                "reference", each[0], "has no } that ends it",
+                "Write it, or $${ for the two characters themselves",
+            )  # fmt: skip
         if each["kind"] == "env":
             return _variable(each, environment)
         return _secret(each, secrets)

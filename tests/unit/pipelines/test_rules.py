@@ -51,3 +51,12 @@ def test_what_does_not_is_refused(
     with pytest.raises(ConfigError) as caught:
         rule.check(given)
     assert text in str(caught.value)
+
+
+def test_each_name_that_breaks_a_rule_is_told() -> None:
+    """Whoever judges a file tells all of them at once."""
+    broken = [error.name for error in WITH_TOPIC.broken({"key": "a", "attribute": "b"})]
+    assert broken == ["--attribute", "--key"]
+    assert list(WITH_TOPIC.broken({"key": "a", "topic": "t"})) == []
+    (error,) = ONE.broken({"output": "a", "topic": "b"})
+    assert error.name == "--output or --topic"

@@ -25,6 +25,14 @@ def test_parse_refuses(text: str) -> None:
     assert caught.value.name == "allowed_lateness"
 
 
+def test_a_shorter_duration_than_the_least_is_refused() -> None:
+    """In the terms in which it was written."""
+    assert parse_duration("1ms", "window", least_ms=1) == 0.001
+    with pytest.raises(ConfigError) as caught:
+        parse_duration("0s", "window", least_ms=1)
+    assert str(caught.value) == "window='0s': must be at least 1ms. Write for example 5m"
+
+
 @pytest.mark.parametrize(
     "text", ["1ms", "1500ms", "1s", "90s", "1m", "90m", "1h", "36h", "2d", "0d"]
 )

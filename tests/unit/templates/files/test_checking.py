@@ -107,7 +107,7 @@ def test_good_parameters_are_texts_of_flags() -> None:
         ),
         (
             {"shards": "'${env:SHARDS}'"},
-            "f.yaml:5: shards='many': must be a whole number above 0. Write for example 1000",
+            "f.yaml:5: shards='many': must be a whole number above 0. Write for example 1",
         ),
         (
             {"output": "'${env:NONE}/x'"},
@@ -116,6 +116,11 @@ def test_good_parameters_are_texts_of_flags() -> None:
                 "is not set. Set it: export NONE=..."
             ),
         ),
+        (
+            {"shards": "0"},
+            "f.yaml:5: shards='0': must be a whole number above 0. Write for example 1",
+        ),
+        ({"window": "0s"}, "f.yaml:5: window='0s': must be at least 1ms. Write for example 5m"),
         ({"table_format": "orc"}, "f.yaml:5: table_format='orc': must be parquet, delta or ice"),
         ({"shards": "two"}, "f.yaml:5: shards='two': is a text, and must be a number. Write it "),
     ],
@@ -134,8 +139,28 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     found = problems(tmp_path, window="5x", nonsense="1", shards="0", disorder="long")
     assert [each.split(": ")[0] for each in found] == [f"f.yaml:{line}" for line in (5, 6, 7, 8)]
     found = problems(tmp_path, window="5x", output=None, catalog="c", topic="${env:NONE}")
-    names = ["window='5x'", "topic='${env:NONE}'", "output", "subscription or topic", "catalog='c'"]
+    names = ["window='5x'", "catalog='c'", "topic='${env:NONE}'", "subscription or topic", "output"]
     assert [each.split(": ")[1] for each in found] == names
+
+
+def test_every_parameter_without_its_partner_is_told(tmp_path: Path) -> None:
+    """Each name of each rule in the order of the file, then what the values contradict."""
+    found = problems(
+        tmp_path, commit_every="1m", catalog="c", udf_timeout="5s", add_columns="true",
+        udf_outputs="late=./late", dead_letter="./lake/dead",
+    )  # fmt: skip
+    assert [each.split("=")[0] for each in found] == [
+        "f.yaml:5: commit_every", "f.yaml:6: catalog", "f.yaml:7: udf_timeout",
+        "f.yaml:8: add_columns", "f.yaml:9: udf_outputs", "f.yaml:4: dead_letter",
+    ]  # fmt: skip
+
+
+def test_a_line_has_one_error(tmp_path: Path) -> None:
+    """A value that breaks its own rule, or whose partner does, breaks no rule between the two."""
+    (error,) = problems(tmp_path, add_columns="maybe")
+    assert error.startswith("f.yaml:5: add_columns='maybe': is a text, and must be true or false")
+    (error,) = problems(tmp_path, table_format="icebrg", catalog="c")
+    assert error.startswith("f.yaml:5: table_format='icebrg': must be parquet, delta or iceberg")
 
 
 def test_no_parameters_miss_all_that_is_required(tmp_path: Path) -> None:

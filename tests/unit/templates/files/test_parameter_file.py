@@ -57,8 +57,18 @@ def test_an_empty_file_gives_nothing(tmp_path: Path) -> None:
     [
         ("output: [1\n", "params.yaml:2: no YAML"),
         ("- output\n", "params.yaml:1: must hold a name and a value on each line"),
-        ("output: a\noutput: b\n", "params.yaml:2: output is given twice; first in line 1"),
         ("dead_letter: a\ndead-letter: b\n", "params.yaml:2: dead-letter: is given twice"),
+        (
+            "output: a\noutput: b\n",
+            "params.yaml:2: output is given twice; first in line 1. Remove one of the two",
+        ),
+        (
+            "output:\n\ta\n",
+            (
+                r"params.yaml:2: no YAML: found character '\t' that cannot start any token. "
+                "Indent with spaces, not with tabs"
+            ),
+        ),
         ("output: !!python/object:os.system x\n", "params.yaml:1"),
     ],
 )
@@ -98,6 +108,7 @@ def test_overlays_count_in_their_order(tmp_path: Path) -> None:
     ("name", "value", "text"),
     [
         ("shards", "4", "4"),
+        ("shards", "1e3", "1000"),
         ("speed", "0.5", "0.5"),
         ("add_columns", "true", "true"),
         ("add_columns", "false", "false"),
@@ -140,6 +151,27 @@ def test_values_of_other_types_are_refused(
     assert caught.value.name == f"{tmp_path / 'params.yaml'}:1: {name}"
     assert caught.value.rule.startswith(rule)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("idle", "2", "idle=2: must be a whole number and a unit: ms, s, m, h or d. "),
+        ("idle", "2", "Write for example 2s"),
+        ("window", "2", "Write for example 2s"),
+        ("window", "true", "Write for example 500ms, 30s, 5m, 1h or 1d"),
+        ("table_format", "2", "must be parquet, delta or iceberg"),
+        ("output", "5", "Put it in quotes"),
+    ],
+)
+def test_no_quotes_are_advised_that_lead_to_the_next_error(
+    tmp_path: Path, name: str, value: str, text: str
+) -> None:
+    """The rule of the parameter itself says what to write instead."""
+    with pytest.raises(ConfigError) as caught:
+        text_of(tmp_path, name, value)
+    assert text in str(caught.value)
+    assert ("quotes" in caught.value.fix) is ("quotes" in text)
 
 
 def test_every_parameter_has_a_type_that_a_file_knows() -> None:

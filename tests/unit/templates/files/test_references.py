@@ -64,6 +64,8 @@ def test_secrets_wait_if_nobody_reads_them() -> None:
         ("${HOME}", "must be ${env:NAME} or ${secret:"),
         ("${vault:x}", "must be ${env:NAME} or ${secret:"),
         ("${secret:s}", "must be ${env:NAME} or ${secret:"),
+        ("${env:HOME/x", "has no } that ends it"),
+        ("${secret:projects/p", "has no } that ends it"),
         ("${}", "must be ${env:NAME} or ${secret:"),
     ],
 )
@@ -73,6 +75,14 @@ def test_bad_references_are_refused(text: str, rule: str) -> None:
         resolved(text, environment={})
     assert rule in caught.value.rule
     assert caught.value.value == text
+
+
+def test_a_reference_without_its_end_is_refused_within_a_text() -> None:
+    """It is no plain text that means itself, as the fix says."""
+    with pytest.raises(ConfigError) as caught:
+        resolved("$${env:HOME}/${env:HOME", environment={"HOME": "h"})
+    assert caught.value.value == "${env:HOME"
+    assert caught.value.fix == "Write it, or $${ for the two characters themselves"
 
 
 def test_without_the_client_a_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
