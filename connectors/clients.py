@@ -56,6 +56,7 @@ BIGQUERY_SCOPES = ("https://www.googleapis.com/auth/bigquery",)
 GRPC_MESSAGE_BYTES_MAX = 128 * 1024 * 1024
 """Above any answer of the service (about 10 MB) and any batch lease that we ask for."""
 
+_CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
 LISTENER_S = 5.0
 """How long a local server may take to accept a connection."""
 
@@ -256,12 +257,10 @@ def open_channel(endpoint: Endpoint) -> grpc.Channel:
 
 
 def _no_credentials(endpoint: Endpoint, error: Exception, variable: str) -> ConfigError:
-    return ConfigError(
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"),
-        f"gives no credentials for {endpoint.address} ({error})",
-        sign_in_advice(variable),
-    )
+    named = os.environ.get(_CREDENTIALS)
+    found = "gives no credentials" if named else "there are no credentials"
+    rule = f"{found} for {endpoint.address} ({error})"
+    return ConfigError(_CREDENTIALS, named or None, rule, sign_in_advice(variable))
 
 
 class RawStub:

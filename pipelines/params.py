@@ -222,14 +222,14 @@ def parsed(spec: Spec, text: str) -> Any:
 
 
 def _remedy(spec: Spec, error: ConfigError) -> str:
-    """Return the fix, with a number that makes sense: its parameter knows one, its kind does not."""
+    """Return the fix, with a number that makes sense: the parameter knows one, its kind none."""
     known = next(iter(spec.examples), spec.default)
     return f"Write for example {known}" if spec.kind.type == "integer" and known else error.fix
 
 
 def _place(error: ConfigError, text: str) -> str:
     """Return where within the text of a flag the error is: the kind knows, and not which flag."""
-    if error.value == text:
+    if error.value is None or error.value == text:
         return ""
     is_path = bool(re.search(r"[.\[]", error.name))  # within a file, such as schema[2].type
     return f"{error.name}={error.value!r} " if is_path else f"{error.value!r} "

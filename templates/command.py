@@ -77,21 +77,24 @@ def _describe(options: argparse.Namespace) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     template = find(options.name)
-    checked = check(template, options.params)
+    checked = check(template, options.params, place=Place(signed_in=False))
     if checked.problems:
         return _complain(*checked.problems)
     files = ", ".join(map(str, options.params))
     print(f"{files}: good for {template.name}, with {len(checked.texts)} parameters")
     for name in checked.waiting:
         print(f"note: {name} has a secret, which is read and checked when the job is run")
+    for name in checked.unread:
+        print(f"note: {name} names an object that was not read: there are no credentials here")
     return 0
 
 
 def _without_secrets(checked: Checked) -> dict[str, str]:
     """Return the texts of parameters that may be shown."""
     if checked.waiting:
+        place = checked.named(checked.waiting[0])
         raise ConfigError(
-            checked.waiting[0], None, "has a secret, which is only read for a run here",
+            place, None, "has a secret, which is only read for a run here",
             "Give the parameter without it, or use: python -m templates run",
         )  # fmt: skip
     return checked.texts

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipelines.params import ConfigError, Spec, parsed, rules, validated
 from pipelines.rules import OnlyWith
 from templates.catalogue import Template
-from templates.files.cloud_values import is_object, refuse_local
+from templates.files.cloud_values import is_object, lacks_credentials, refuse_local
 from templates.files.parameter_file import Given, overlaid, typed_text
 from templates.files.references import Resolved, Secrets, resolved
 from templates.google.equivalents import is_of_google
@@ -38,6 +38,10 @@ class Checked:
     unread: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
 
+    def named(self, name: str) -> str:
+        """Return a parameter as errors name it: with its file and line, if it is given."""
+        return f"{self.places[name]}: {name}" if name in self.places else name
+
 
 @dataclass(frozen=True)
 class Place:
@@ -46,10 +50,12 @@ class Place:
     Attributes:
         in_cloud: on Dataflow, whose workers have nothing of this machine.
         read_objects: whether what lies on Cloud Storage is read and judged, as a schema is.
+        signed_in: whether it is a problem that there are no credentials to read it with.
     """
 
     in_cloud: bool = False
     read_objects: bool = True
+    signed_in: bool = True
 
 
 HERE = Place()
@@ -157,8 +163,13 @@ class _Check:
             refuse_local(spec, text)
         if is_object(spec, text) and not self._place.read_objects:
             self._unread.append(spec.name)
-        else:
+            return
+        try:
             parsed(spec, text)
+        except ConfigError as error:
+            if self._place.signed_in or not lacks_credentials(error):
+                raise
+            self._unread.append(spec.name)
 
     def _missing(self) -> Iterator[ConfigError]:
         for spec in self._specs.values():

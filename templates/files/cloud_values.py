@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 
+from google.auth.exceptions import DefaultCredentialsError
+
 from pipelines.params import ConfigError, Spec
 
-__all__ = ["is_object", "refuse_local"]
+__all__ = ["has_cause", "is_object", "lacks_credentials", "refuse_local"]
 
 _SCHEME = "gs://"
 _ONE_PROCESS = "is the pace of one process, and on Dataflow there are several"
@@ -46,6 +49,27 @@ def refuse_local(spec: Spec, text: str) -> None:
 def is_object(spec: Spec, text: str) -> bool:
     """Whether a value names an object that is read to judge it."""
     return spec.kind.reads_file and text.startswith(_SCHEME)
+
+
+def lacks_credentials(error: ConfigError) -> bool:
+    """Whether an error is that nobody has signed in here; a bad file of credentials is another."""
+    named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    return not named and has_cause(error, DefaultCredentialsError)
+
+
+def has_cause(problem: ConfigError, kind: type[BaseException]) -> bool:
+    """Whether an error, or one that led to it, is of a kind."""
+    seen: set[int] = set()
+    left: list[BaseException | None] = [problem]
+    while left:
+        error = left.pop()
+        if error is None or id(error) in seen:  # an error may be its own cause
+            continue
+        if isinstance(error, kind):
+            return True
+        seen.add(id(error))
+        left += [error.__context__, error.__cause__]
+    return False
 
 
 def _fix(spec: Spec, text: str, pattern: str) -> str:

@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from google.api_core.exceptions import Forbidden
@@ -16,6 +16,7 @@ from pipelines.interrupt import Interrupted, interruptible
 from pipelines.params import ConfigError
 from templates.catalogue import Template
 from templates.files.checking import Checked, Place, check
+from templates.files.cloud_values import has_cause
 from templates.files.references import SecretManager
 from templates.files.render import Launch, rest_body
 from templates.launch.dataflow import Dataflow, Target, endpoint
@@ -57,8 +58,7 @@ class Launching:
     def checked(self) -> Checked:
         """Judge the parameters, as those of a job in the cloud.
 
-        Raises:
-            ConfigError: one has a secret, and nobody asked that it is sent.
+        A secret is a problem unless somebody asked that it is sent.
         """
         if not self.paths:
             return Checked({})
@@ -66,11 +66,7 @@ class Launching:
         if found.problems:
             return found
         if found.waiting and not self.reveal_secrets:
-            raise ConfigError(
-                found.waiting[0], None,
-                "has a secret, which everybody who may look at the job could read",
-                "Leave it out, or give --reveal_secrets if that is meant",
-            )  # fmt: skip
+            return replace(found, problems=tuple(map(_shown, map(found.named, found.waiting))))
         if self.dry_run or not (found.waiting or found.unread):
             return found
         return self._complete(found)
@@ -223,16 +219,16 @@ def _check_flags(template: Template, options: argparse.Namespace, stop: str) -> 
         )  # fmt: skip
 
 
+def _shown(place: str) -> ConfigError:
+    return ConfigError(
+        place, None, "has a secret, which everybody who may look at the job could read",
+        "Leave it out, or give --reveal_secrets if that is meant",
+    )  # fmt: skip
+
+
 def _is_denied(problem: ConfigError) -> bool:
     """Whether an error is that this account may not read what a parameter names."""
-    seen: set[int] = set()
-    error: BaseException | None = problem
-    while error is not None and id(error) not in seen:  # an error may be its own cause
-        if isinstance(error, Forbidden):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return False
+    return has_cause(problem, Forbidden)
 
 
 def _note(text: str) -> None:
@@ -241,6 +237,8 @@ def _note(text: str) -> None:
 
 def _complain(refused: ParametersRefusedError, checked: Checked) -> int:
     for name, rule in refused.violations:
-        where = f"{checked.places[name]}: " if name in checked.places else ""
-        print(f"error: {where}{name}: Dataflow refuses it ({rule}). {refused.fix}", file=sys.stderr)
+        print(
+            f"error: {checked.named(name)}: Dataflow refuses it ({rule}). {refused.fix}",
+            file=sys.stderr,
+        )
     return 2

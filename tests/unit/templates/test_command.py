@@ -47,6 +47,30 @@ def test_validate_accepts_the_example(capsys: pytest.CaptureFixture[str]) -> Non
     assert "good for pubsub_to_lake, with 11 parameters" in capsys.readouterr().out
 
 
+def test_validate_needs_no_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What lies on Cloud Storage is left unread; a bad file of credentials is a mistake, though."""
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    over = tmp_path / "cloud.yaml"
+    over.write_text("schema: gs://my-bucket/flights.json\n")
+    argv = ["validate", "pubsub_to_lake", "--params", FLIGHTS, "--params", str(over)]
+    assert main(argv) == 0
+    note = "note: schema names an object that was not read: there are no credentials here"
+    assert note in capsys.readouterr().out
+    assert main(["render", *argv[1:], "--as", "argv"]) == 2
+    printed = capsys.readouterr().err
+    rule = "schema='gs://my-bucket/flights.json': there are no credentials for https://storage"
+    assert f"{over}:1: {rule}" in printed
+    assert "gcloud auth application-default login, or set STORAGE_EMULATOR_HOST" in printed
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", f"{tmp_path}/none.json")
+    assert main(argv) == 2
+    assert "none.json' gives no credentials for" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["validate", "render", "run"])
 def test_a_mistake_stops_every_command(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -174,7 +174,7 @@ def test_a_secret_is_sent_only_if_that_was_asked(
     for more in ([], ["--dry_run"]):
         assert launch(NAME, "--params", str(over), *more) == 2
         printed = capsys.readouterr()
-        assert "dead_letter: has a secret, which everybody who may look" in printed.err
+        assert f"error: {over}:1: dead_letter: has a secret, which everybody who" in printed.err
         assert "give --reveal_secrets if that is meant" in printed.err
         assert printed.out == ""
     assert launch(NAME, "--params", str(over), "--reveal_secrets", "--dry_run") == 0
