@@ -29,6 +29,7 @@ from templates.flags import parser
 from templates.google.command import import_google
 from templates.home.running import Run, sample_beside
 from templates.image.flags import build, spec
+from templates.launch.errors import FlagsRefusedError
 from templates.launch.launching import launching
 from templates.rehearsal.classic_build import build_classic
 from templates.rehearsal.simulation import simulate
@@ -136,7 +137,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _launch(options: argparse.Namespace) -> int:
-    found = launching(find(options.name), options)
+    try:
+        found = launching(find(options.name), options)
+    except FlagsRefusedError as refused:
+        return _complain(*refused.broken)
     checked = found.checked()
     return _complain(*checked.problems) if checked.problems else found.start(checked)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.params import ConfigError
 from templates.catalogue import Template
+from templates.launch.errors import FlagsRefusedError
 from templates.launch.labels import labels
 
 __all__ = ["FIELDS", "LEFT_OUT", "Field", "add_flags", "environment"]
@@ -219,16 +220,30 @@ def environment(template: Template, options: argparse.Namespace) -> dict[str, An
         options: with an attribute of each flag of ``add_flags``.
 
     Raises:
-        ConfigError: a value breaks its rule, contradicts another one, or is nothing for this
-            template.
+        FlagsRefusedError: values break their rules.
+        ConfigError: a value contradicts another one, or is nothing for this template.
     """
-    given = {field: getattr(options, field.name) for field in FIELDS}
-    given = {field: value for field, value in given.items() if value}
+    given = {field: value for field in FIELDS if (value := getattr(options, field.name))}
     _check_template(template, {field.name: value for field, value in given.items()})
+    if broken := list(_broken(given, options.label or [])):
+        raise FlagsRefusedError(broken)
     found = {field.key: _value(field, value) for field, value in given.items()}
     _check_together(found)
     found_labels = labels(options.label or [])
     return {**found, **({"additionalUserLabels": found_labels} if found_labels else {})}
+
+
+def _broken(given: dict[Field, Any], label: list[str]) -> Iterator[ConfigError]:
+    for field, value in given.items():
+        yield from _errors(_value, field, value)
+    yield from _errors(labels, label)
+
+
+def _errors(read: Callable[..., object], *arguments: object) -> Iterator[ConfigError]:
+    try:
+        read(*arguments)
+    except ConfigError as error:
+        yield error
 
 
 def _value(field: Field, given: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus as _Http
 from typing import Any
@@ -16,7 +16,10 @@ from connectors import retry
 from pipelines.errors import HeadraceError, TransientError
 from pipelines.params import ConfigError
 
-__all__ = ["ENDPOINT", "Asked", "NameTakenError", "ParametersRefusedError", "explained", "plain"]
+__all__ = [
+    "ENDPOINT", "Asked", "FlagsRefusedError", "NameTakenError", "ParametersRefusedError",
+    "explained", "plain",
+]  # fmt: skip
 
 ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW"
 """The variable by which gcloud, too, finds a private endpoint or a local server."""
@@ -64,6 +67,15 @@ class Asked:
 
 class NameTakenError(ConfigError):
     """A job of that name has not ended."""
+
+
+class FlagsRefusedError(ConfigError):
+    """Flags break their rules: the error of the first, and with it those of all of them."""
+
+    def __init__(self, broken: Sequence[ConfigError]) -> None:
+        first = broken[0]
+        super().__init__(first.name, first.value, first.rule, first.fix)
+        self.broken = tuple(broken)
 
 
 class ParametersRefusedError(ConfigError):

@@ -164,6 +164,15 @@ def test_all_mistakes_in_parameters_are_told_with_their_lines(
     assert [line.split(": ")[1] for line in lines] == [f"{over}:{n}" for n in (1, 2, 3, 4, 5)]
 
 
+def test_all_flags_that_break_their_rules_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each on a line of its own, labels among them."""
+    wrong = ("--max_workers=0", "--temp_location=/tmp/x", "--label=Team=X")
+    assert launch(NAME, *wrong) == 2
+    lines = capsys.readouterr().err.splitlines()
+    starts = ["--max_workers='0'", "--temp_location='/tmp/x'", "--label='Team=X'"]
+    assert [line.split(": ")[1] for line in lines] == starts
+
+
 def test_a_secret_is_sent_only_if_that_was_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
