@@ -59,7 +59,7 @@ def import_google(options: argparse.Namespace) -> int:
     job = read(options.file)
     found = imported(job, options.template)
     flags, left = launch_flags(job, found.template)
-    _tell(found.left + left)
+    _tell(sorted(found.left + left, key=lambda each: each.line))
     for error in found.lost:
         print(f"{'lost' if options.partial else 'error'}: {error}", file=sys.stderr)
     if found.lost and not options.partial:
@@ -70,7 +70,7 @@ def import_google(options: argparse.Namespace) -> int:
         print(text, end="")
     else:
         _written(output, text)
-    _next(found, output, flags)
+    _next(found, output, flags, computed=job.name is not None and job.name.value is None)
     return 0
 
 
@@ -89,13 +89,13 @@ def _tell(left: list[Left]) -> None:
         _say(f"left out: {each.place}: {each.name}: {each.why}")
 
 
-def _next(found: Imported, output: Path | None, flags: list[str]) -> None:
+def _next(found: Imported, output: Path | None, flags: list[str], *, computed: bool) -> None:
     for each in found.open:
         if not each.optional:
             _say(f"open: {each.spec.name}: {each.why}")
     name = found.template.name
     path = shlex.quote(str(output)) if output else _STDOUT
-    _say("then:")
+    _say("then, with a JOB_NAME of yours, as a shell computes it:" if computed else "then:")
     _say(f"  python -m templates validate {name} --params {path}")
     spec = f"--spec=gs://my-bucket/templates/{name}.json"
     _say("  " + " ".join([f"python -m templates launch {name} --params {path}", spec, *flags]))

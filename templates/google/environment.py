@@ -37,9 +37,9 @@ def launch_flags(job: Job, template: Template) -> tuple[list[str], list[Left]]:
     """Return the flags for a launch of our template, and what is left out of them."""
     flags, left = [], []
     for name, given in (("project", job.project), ("region", job.region), ("job_name", job.name)):
-        shown = {"project": "PROJECT", "region": "REGION"}.get(name)
-        if given is not None or shown:
-            flags.append(f"--{name}={shown if given is None else quoted(str(given.value))}")
+        value = None if given is None else given.value
+        if given is not None or name != "job_name":
+            flags.append(f"--{name}={name.upper() if value is None else quoted(str(value))}")
     for key, given in job.environment.items():
         why = _why_not(key, given, template)
         if why:

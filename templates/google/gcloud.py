@@ -66,11 +66,11 @@ def from_script(text: str, path: Path) -> Job:
         )  # fmt: skip
     words = found[0]
     job = Job(path)
-    rest = list(_after_run(words))
-    if rest and not rest[0].text.startswith("--"):
-        job.name = Given(rest[0].text, path, rest[0].line)
-    for name, value, line in _flags(rest):
-        take(job, name, value, line)
+    flags, others = _told_apart(list(_after_run(words)))
+    for name, word in flags:
+        _refuse_computed(word, path)
+        take(job, name, word.text, word.line)
+    _take_name(job, others)
     return job
 
 
@@ -92,16 +92,41 @@ def _after_run(words: Sequence[Word]) -> Iterator[Word]:
             yield from words[place + 2 :]
 
 
-def _flags(words: Sequence[Word]) -> Iterator[tuple[str, Any, int]]:
-    waiting = iter(words)
-    for word in waiting:
+def _told_apart(words: Sequence[Word]) -> tuple[list[tuple[str, Word]], list[Word]]:
+    """Return names of flags with their values, and the words that belong to none."""
+    flags, others = [], []
+    waiting = list(reversed(words))
+    while waiting:
+        word = waiting.pop()
         if not word.text.startswith("--"):
+            others.append(word)
             continue
         name, separator, text = word.text[2:].partition("=")
-        if not separator and name not in _SWITCHES and not name.startswith("no-"):
-            following = next(waiting, None)
-            text = following.text if following else ""
-        yield name, text, word.line
+        value = word._replace(text=text)
+        has_value = name not in _SWITCHES and not name.startswith("no-") and not separator
+        if has_value and waiting and not waiting[-1].text.startswith("--"):
+            value = waiting.pop()
+        flags.append((name, value))
+    return flags, others
+
+
+def _refuse_computed(word: Word, path: Path) -> None:
+    if word.computed is not None:
+        raise ConfigError(
+            f"{path}:{word.computed}", None, "has something that a shell would have to compute",
+            "Write what comes out of it",
+        )  # fmt: skip
+
+
+def _take_name(job: Job, words: Sequence[Word]) -> None:
+    """Take the name of the job, the one word that belongs to no flag."""
+    for place, word in enumerate(words):
+        if place or "=" in word.text:
+            raise ConfigError(
+                f"{job.path}:{word.line}", word.text, "belongs to no flag",
+                "Remove the blank before it, quote the whole value, or leave the word out",
+            )  # fmt: skip
+        job.name = Given(None if word.computed else word.text, job.path, word.line)
 
 
 def take(job: Job, name: str, value: Any, line: int) -> None:

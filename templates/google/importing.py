@@ -67,6 +67,11 @@ class Left:
     name: str
     why: str
 
+    @property
+    def line(self) -> int:
+        """On which it stands."""
+        return int(self.place.rpartition(":")[2])
+
 
 @dataclass
 class Imported:
@@ -228,7 +233,7 @@ class _Import:
             if isinstance(rule, Unneeded):
                 self._note([parameter.name], rule.why)
             elif text in fine or text.upper() in map(str.upper, rule.harmless):
-                self._note([parameter.name], "nothing is lost")
+                self._note([parameter.name], f"nothing is lost with {text or 'none'}: {rule.why}")
             else:
                 self._lose(ConfigError(parameter.name, text, rule.why, rule.instead))
 

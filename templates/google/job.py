@@ -33,7 +33,7 @@ class Job:
         template: the object with the template, None if nothing names it.
         parameters: of the template, by name.
         environment: of the workers, by the names of the REST API: ``maxWorkers``.
-        name: of the job.
+        name: of the job; its value is None where a shell would compute it.
         project, region: in which it runs.
     """
 

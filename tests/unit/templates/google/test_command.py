@@ -44,8 +44,8 @@ def test_a_job_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     Path("params.yaml").write_text(printed.out)
     *told, validate, launch = printed.err.splitlines()
     assert told == [
-        "left out: good.yaml:9: avroTempDirectory: objects appear whole, without temporary ones",
         "left out: good.yaml:5: zone: launch has no such flag",
+        "left out: good.yaml:9: avroTempDirectory: objects appear whole, without temporary ones",
         "then:",
     ]
     assert shlex.split(validate)[:3] == shlex.split(launch)[:3] == ["python", "-m", "templates"]
@@ -117,3 +117,19 @@ def test_a_mistake_is_an_error(
     assert printed.out == ""
     assert rule in printed.err
     assert len(printed.err.splitlines()) == 1
+
+
+def test_a_name_that_is_computed_is_open(capsys: pytest.CaptureFixture[str]) -> None:
+    """The parameter file does not hold it; an unknown parameter is an error there too."""
+    good = (
+        'gcloud dataflow flex-template run "f-$(date)" --gcs-location gs://t/Cloud_PubSub_to_Avro'
+        " --parameters \\\ninputTopic=projects/p/topics/t,\\\noutputDirectory=gs://b/f/"
+    )
+    Path("good.sh").write_text(good)
+    assert main(["import-google", "good.sh"]) == 0
+    told = capsys.readouterr().err
+    assert "then, with a JOB_NAME of yours" in told
+    assert "--job_name=JOB_NAME" in told
+    Path("bad.sh").write_text(good + ",\\\nbogus=1")
+    assert main(["import-google", "bad.sh"]) == 2
+    assert "bogus='1': is no parameter" in capsys.readouterr().err

@@ -189,6 +189,14 @@ def test_a_script_of_a_classic_template(tmp_path: Path) -> None:
         ("a.yaml", "--additional-experiments: [[a]]\n", "a.yaml:1: additionalExperiments: must be"),
         ("a.tf", "resource x {}", "is Terraform's own language"),
         ("a.sh", "gcloud dataflow jobs list\n", "a.sh: has 0 commands that run a template"),
+        (
+            "a.sh",
+            "gcloud dataflow jobs run x --parameters a=1, \\\n b=2\n",
+            "a.sh:2='b=2': belongs to",
+        ),
+        ("a.sh", "gcloud dataflow jobs run x \\\n y --region r\n", "a.sh:2='y': belongs to no"),
+        ("a.sh", "gcloud dataflow jobs run --parameters a=1, b=2\n", "a.sh:1='b=2': belongs"),
+        ("a.sh", "gcloud dataflow jobs run x \\\n --parameters \\\n a=$(b)", "a.sh:3: has someth"),
         ("none.yaml", None, "can't be read (No such file"),
         ("none.sh", None, "can't be read (No such file"),
     ],
@@ -204,3 +212,17 @@ def test_mistakes_name_file_and_line(
         read(path)
     assert rule in str(caught.value).replace(f"{tmp_path}/", "")
     assert caught.value.fix
+
+
+def test_lines_joined_as_on_googles_pages(tmp_path: Path) -> None:
+    """All parameters are one word; the name may be computed, and stand behind flags."""
+    text = (
+        'gcloud dataflow flex-template run --region=r "orders-$(date +%Y%m%d)" --async'
+        " --parameters \\\na=projects/$PROJECT/x,\\\nb=$PROJECT:d.t,\\\nc=true\n"
+    )
+    job = read(written(tmp_path, "job.sh", text))
+    assert {name: each.value for name, each in job.parameters.items()} == {
+        "a": "projects/${env:PROJECT}/x", "b": "${env:PROJECT}:d.t", "c": "true",
+    }  # fmt: skip
+    assert job.name is not None
+    assert job.name.value is None

@@ -19,6 +19,10 @@ SCRIPTS = [
     "cmd a#b 'a'#b ^~^a=1,2~b=3",
     'cmd "line one\nline two" after',
     "cmd 100% a$ '$' \"$\"",
+    "cmd --x \\\na=1,\\\nb=2 c\\\n d",
+    "cmd a\\\n#b \\\n#comment\\\ntrue",
+    "cmd \"a\\\nb \\\\\nc\" 'a\\\nb' a\\\\\ntrue",
+    'LONG=1 L=2\ncmd $LO\\\nNG "$LO\\\nNG" $\\\nL a\\\n\'b\'\\\n"c"',
 ]
 
 
@@ -56,16 +60,28 @@ def test_lines_are_those_on_which_words_begin() -> None:
     [
         ("cmd\ncmd 'open", "f.sh:2", "open quote"),
         ('cmd "open', "f.sh:1", "open quote"),
-        ("cmd a \\\n $(date)", "f.sh:2", "compute"),
-        ("cmd `date`", "f.sh:1", "compute"),
-        ('cmd "$(date)"', "f.sh:1", "compute"),
-        ("cmd ${A:-b}", "f.sh:1", "compute"),
-        ('cmd "${A:-b}"', "f.sh:1", "compute"),
+        ("cmd a \\\n $(date", "f.sh:2", "not closed"),
+        ("cmd `date", "f.sh:1", "not closed"),
+        ('cmd "${A:-b"', "f.sh:1", "not closed"),
     ],
 )
 def test_what_is_not_read_is_refused(script: str, place: str, rule: str) -> None:
-    """Nothing is run, and nothing guessed."""
+    """With the line on which it begins."""
     with pytest.raises(ConfigError) as caught:
         commands(script, Path("f.sh"))
     assert caught.value.name == place
     assert rule in caught.value.rule
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["$(date)", "`date`", '"a$(date "+%Y)")"', "${A:-b}", '"${A:-b c}"x', "$1", '"$@"', "$NOW",
+     "$(a $(b (c)) ')')", "'a'\\\n$(date)"],
+)  # fmt: skip
+def test_what_would_be_computed_is_marked(word: str) -> None:
+    """With its line; nothing is run, and the words around it are told apart."""
+    script = f"NOW=$(date)\ncmd a \\\n {word} \\\n '$(date)' \\$\\("
+    [[_, before, computed, quoted, escaped]] = commands(script, Path("f.sh"))
+    assert computed.computed == 3 + word.count("\n")
+    assert [each.computed for each in (before, quoted, escaped)] == [None] * 3
+    assert (quoted.text, escaped.text) == ("$(date)", "$(")
