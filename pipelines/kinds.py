@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ __all__ = [
     "PARTITIONS",
     "ROUTE",
     "SCHEMA_FILE",
+    "SOME_TIME",
     "SUBSCRIPTION",
     "SWITCH",
     "TABLE",
@@ -242,6 +244,7 @@ TIME = Kind(
 )  # fmt: skip
 MULTIPLE = Kind("NUMBER", _multiple, type="number", pattern="^[0-9]{1,9}([.][0-9]{1,9})?$")
 DURATION = Kind("DURATION", parse_duration, pattern=f"^{_TIME_SPAN}$")
+SOME_TIME = Kind("DURATION", partial(parse_duration, least_ms=1), pattern=f"^{_TIME_SPAN}$")
 FIELD = Kind("FIELD", Field.parse, pattern="^.+$")
 FIELDS = Kind("FIELD[,FIELD]", _fields, separator=",", pattern="^.+$")
 OPTIONAL_FIELDS = Kind(

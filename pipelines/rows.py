@@ -113,7 +113,7 @@ class Deduplication(Group):
         change=refused("what came before would not be recognised when it comes again"),
     )
     dedup_horizon: float = param(
-        kinds.DURATION,
+        kinds.SOME_TIME,
         "How long a repeated event is recognised, in event time.",
         default="1d",
         group="Rows",

@@ -17,6 +17,7 @@ TAKEN = {
     "COUNT": ["1", "999999999999999"],
     "DEAD_LETTER": ["./a b", "projects/p/topics/abc", "my-project:d.t", "gs://bucket"],
     "DURATION": ["0s", "500ms", "999999999999d"],
+    "SOME_TIME": ["1ms", "999999999999d"],
     "FAILURES": ["./a", "projects/p/subscriptions/abc", "my-project.d.t"],
     "FIELD": ["a", "attribute:a b", "message:message_id"],
     "FIELDS": ["a", "a, attribute:b"],

@@ -120,6 +120,7 @@ def test_good_parameters_are_texts_of_flags() -> None:
             {"shards": "0"},
             "f.yaml:5: shards='0': must be a whole number above 0. Write for example 1",
         ),
+        ({"dedup_horizon": "0s"}, "f.yaml:5: dedup_horizon='0s': must be at least 1ms. Write for"),
         ({"window": "0s"}, "f.yaml:5: window='0s': must be at least 1ms. Write for example 5m"),
         ({"table_format": "orc"}, "f.yaml:5: table_format='orc': must be parquet, delta or ice"),
         ({"shards": "two"}, "f.yaml:5: shards='two': is a text, and must be a number. Write it "),
