@@ -116,10 +116,17 @@ class Taken:
 
 @dataclass(frozen=True)
 class Unneeded:
-    """Parameters that are left out and missed by nobody."""
+    """Parameters that are left out and missed by nobody.
+
+    Attributes:
+        google: the parameters.
+        why: ours does without.
+        check: raises ConfigError for a text that is missed after all.
+    """
 
     google: tuple[Parameter, ...]
     why: str
+    check: Callable[[Values], None] = lambda _: None
 
 
 @dataclass(frozen=True)

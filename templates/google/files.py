@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pipelines.params import ConfigError
 from templates.google.conversions import INPUT, beside, dead_letters, input_of, window
 from templates.google.dates import DIRECTORY, PATTERNS, folders
 from templates.google.declared import (
     Equivalent,
     Need,
     Parameter,
-    Refused,
     Rule,
     Taken,
     Unneeded,
@@ -23,20 +23,24 @@ _FOLDERS = Taken(
     (Parameter(DIRECTORY), *PATTERNS), ("output", "folders"), folders,
     "the part with dates becomes folders, by the start of the window; Google's are by its end",
 )  # fmt: skip
-_OWN_NAMES = "objects have names of our own, which tell window, pane and shard"
-_NAMES = (
-    Refused(
-        named(outputFilenamePrefix="output"), _OWN_NAMES,
-        "Let readers go by the folder, or put the prefix into outputDirectory",
-    ),
-    Refused(named(outputShardTemplate="W-P-SS-of-NN"), _OWN_NAMES, "Let readers go by the folder"),
-)  # fmt: skip
 
 
-def _suffix(ending: str) -> Refused:
-    return Refused(
-        named("outputFilenameSuffix"), f"the suffix is that of the format, {ending}",
-        "Let readers take that suffix", (ending,),
+def _no_folders(values: Values) -> None:
+    """Names of files are ours, but a folder is where readers look for them."""
+    for name in ("outputFilenamePrefix", "outputShardTemplate", "outputFilenameSuffix"):
+        if "/" in values[name]:
+            raise ConfigError(name, values[name], "makes folders", "Put them into outputDirectory")
+
+
+def _names(ending: str) -> Unneeded:
+    return Unneeded(
+        named(
+            "outputFilenameSuffix", outputFilenamePrefix="output",
+            outputShardTemplate="W-P-SS-of-NN",
+        ),
+        f"names of files are ours: they tell window, pane and shard, and end in {ending}; a / in "
+        "it is refused",
+        _no_folders,
     )  # fmt: skip
 
 
@@ -59,7 +63,7 @@ def _text(google: str, *rules: Rule, needs: tuple[Need, ...] = (), is_flex: bool
     return Equivalent(
         google, _OURS,
         (
-            *rules, _FOLDERS, *_NAMES, _suffix(".jsonl"),
+            *rules, _FOLDERS, _names(".jsonl"),
             Unneeded(named("userTempLocation"), "objects appear whole, without temporary ones"),
         ),
         (
@@ -79,7 +83,7 @@ def _avro(google: str, *rules: Rule, needs: tuple[Need, ...] = (), is_flex: bool
     return Equivalent(
         google, _OURS,
         (
-            *rules, _FOLDERS, *_NAMES, _suffix(".avro"),
+            *rules, _FOLDERS, _names(".avro"),
             Unneeded(named("avroTempDirectory"), "objects appear whole, without temporary ones"),
         ),
         (Need("format", "the same", lambda _: "avro"), *needs, _REJECTED),

@@ -227,6 +227,12 @@ class _Import:
         self._found.lost.append(ConfigError(f"{place}: {error.name}", text, rule, error.fix))
 
     def _leave(self, rule: Unneeded | Refused) -> None:
+        if isinstance(rule, Unneeded):
+            try:
+                rule.check(self._values)
+            except ConfigError as error:
+                self._lose(error)
+                return
         for parameter in rule.google:
             text = self._values[parameter.name]
             fine = ("", parameter.default)

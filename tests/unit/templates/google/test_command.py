@@ -19,7 +19,7 @@ parameters:
   outputDirectory: gs://my-bucket/flights/YYYY/
   avroTempDirectory: gs://my-bucket/temp/
 """
-BAD = GOOD + "  outputFilenamePrefix: flights-\n  windowDuraton: 5m\n"
+BAD = GOOD + "  outputFilenamePrefix: a/b-\n  windowDuraton: 5m\n"
 
 
 @pytest.fixture(autouse=True)
@@ -80,12 +80,12 @@ def test_what_is_lost_stops_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed.out == ""
     errors = [line for line in printed.err.splitlines() if line.startswith("error: ")]
     assert [line.split(": ")[1:3] for line in errors] == [
-        ["bad.yaml:11", "windowDuraton='5m'"], ["bad.yaml:10", "outputFilenamePrefix='flights-'"],
+        ["bad.yaml:11", "windowDuraton='5m'"], ["bad.yaml:10", "outputFilenamePrefix='a/b-'"],
     ]  # fmt: skip
     assert not Path("params.yaml").exists()
     assert main([*argv, "--partial"]) == 0
     assert "lost: bad.yaml:10: outputFilenamePrefix" in capsys.readouterr().err
-    assert "outputFilenamePrefix='flights-': can't be carried" in Path("params.yaml").read_text()
+    assert "outputFilenamePrefix='a/b-': can't be carried" in Path("params.yaml").read_text()
 
 
 def test_what_is_open_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -178,10 +178,10 @@ def test_what_is_converted(google: str, given: dict[str, str], expected: dict[st
         ("Cloud_PubSub_to_Avro_Flex", {"windowDuration": "5 minutes"}, "windowDuration", "5m"),
         ("Cloud_PubSub_to_Avro_Flex", {"windowDuration": "5|"}, "windowDuration", "5m"),
         ("Cloud_PubSub_to_Avro_Flex", {"numShards": "x"}, "numShards", "5"),
-        ("Cloud_PubSub_to_Avro_Flex", {"outputFilenamePrefix": "a-"}, "outputFilenamePrefix",
-         "folder"),
-        ("Cloud_PubSub_to_GCS_Text", {"outputFilenameSuffix": ".csv"}, "outputFilenameSuffix",
-         "suffix"),
+        ("Cloud_PubSub_to_Avro_Flex", {"outputFilenamePrefix": "a/b-"}, "outputFilenamePrefix",
+         "outputDirectory"),
+        ("Cloud_PubSub_to_GCS_Text", {"outputFilenameSuffix": "/a"}, "outputFilenameSuffix",
+         "outputDirectory"),
         ("PubSub_to_BigQuery_Flex", {"useStorageWriteApi": "yes"}, "useStorageWriteApi", "one of"),
         ("PubSub_to_BigQuery_Auto", {"writeDisposition": "WRITE_TRUNCATE"}, "writeDisposition",
          "Empty"),
@@ -283,6 +283,16 @@ def test_what_is_left_out_has_a_reason() -> None:
     assert all(told.values())
     [error] = found.lost
     assert "userTempLocation" in error.name
+
+
+def test_names_of_files_are_left_out() -> None:
+    """Whatever they were: nothing of what is kept depends on them."""
+    given = {"outputFilenamePrefix": "out-", "outputFilenameSuffix": ".csv",
+             "outputShardTemplate": "W-P-SS-of-NN"}  # fmt: skip
+    found = result("Cloud_PubSub_to_GCS_Text_Flex", **given)
+    assert found.lost == []
+    assert {each.name for each in found.left} == set(given)
+    assert all("names of files are ours" in each.why for each in found.left)
 
 
 def test_what_counts_with_others_alone_is_no_default() -> None:
