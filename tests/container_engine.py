@@ -30,6 +30,7 @@ for argument in arguments:
         Path(argument.partition("=")[2]).write_text(told["digest"] + "\\n")
 answer = told["answers"].get(arguments[0], {{}})
 sys.stdout.write(answer.get("stdout", ""))
+sys.stdout.flush()
 sys.stderr.write(answer.get("stderr", ""))
 sys.exit(answer.get("status", 0))
 """

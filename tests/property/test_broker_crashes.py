@@ -12,6 +12,7 @@ import asyncio
 import os
 import random
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -62,11 +63,14 @@ class Recorder:
     synced_bytes: dict[str, int] = field(default_factory=dict)
     deleted: dict[str, bytes] = field(default_factory=dict)
     step: int = 0
+    guard: threading.RLock = field(default_factory=threading.RLock)
+    """An image is of one moment: threads of the broker write and delete at once."""
 
     def take(self) -> None:
         """Take an image now."""
-        files = {p.name: p.read_bytes() for p in sorted(self.directory.glob("*.log"))}
-        self.images.append(Image(files, dict(self.synced_bytes), dict(self.deleted), self.step))
+        with self.guard:
+            files = {p.name: p.read_bytes() for p in sorted(self.directory.glob("*.log"))}
+            self.images.append(Image(files, dict(self.synced_bytes), dict(self.deleted), self.step))
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -75,24 +79,27 @@ class Recorder:
         self.synced_bytes = {p.name: p.stat().st_size for p in self.directory.glob("*.log")}
 
         def write(file: int, data: memoryview, offset: int) -> int:
-            self.take()
-            pwrite(file, data[: len(data) // 2], offset)
-            self.take()
-            written = pwrite(file, data, offset)
-            self.take()
-            return written
+            with self.guard:
+                self.take()
+                pwrite(file, data[: len(data) // 2], offset)
+                self.take()
+                written = pwrite(file, data, offset)
+                self.take()
+                return written
 
         def synced(file: int) -> None:
-            sync(file)
-            if name := self._name(file):
-                self.synced_bytes[name] = os.fstat(file).st_size
-            self.take()
+            with self.guard:
+                sync(file)
+                if name := self._name(file):
+                    self.synced_bytes[name] = os.fstat(file).st_size
+                self.take()
 
         def unlinked(path: Path, *args: Any, **options: Any) -> None:
-            if path.parent == self.directory and path.suffix == ".log":
-                self.deleted[path.name] = path.read_bytes()
-            unlink(path, *args, **options)
-            self.take()
+            with self.guard:
+                if path.parent == self.directory and path.suffix == ".log":
+                    self.deleted[path.name] = path.read_bytes()
+                unlink(path, *args, **options)
+                self.take()
 
         with ExitStack() as patches:
             patches.enter_context(mock.patch.object(os, "pwrite", write))
