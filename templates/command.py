@@ -17,11 +17,10 @@ from pathlib import Path
 
 from pipelines.help_page import help_text
 from pipelines.launch import other_flags, reported
-from pipelines.params import ConfigError
 from templates.catalogue import TEMPLATES, find
 from templates.derived import generate
 from templates.derived.metadata import metadata
-from templates.files.checking import HERE, Checked, Place, check
+from templates.files.checking import HERE, Place, check
 from templates.files.difference import difference
 from templates.files.references import SecretManager
 from templates.files.render import Launch, rendered
@@ -90,26 +89,18 @@ def _validate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _without_secrets(checked: Checked) -> dict[str, str]:
-    """Return the texts of parameters that may be shown."""
-    if checked.waiting:
-        place = checked.named(checked.waiting[0])
-        raise ConfigError(
-            place, None, "has a secret, which is only read for a run here",
-            "Give the parameter without it, or use: python -m templates run",
-        )  # fmt: skip
-    return checked.texts
-
-
 def _render(options: argparse.Namespace) -> int:
     template = find(options.name)
     # What is for Dataflow may name no place on this machine, and needs no credentials here.
     place = HERE if options.form == "argv" else Place(in_cloud=True, read_objects=False)
-    checked = check(template, options.params, place=place)
+    checked = check(template, options.params, place=place).without_secrets(
+        "has a secret, which is only read for a run here",
+        "Give the parameter without it, or use: python -m templates run",
+    )
     if checked.problems:
         return _complain(*checked.problems)
     launch = Launch(options.spec, options.job_name, options.region)
-    print(rendered(options.form, template, _without_secrets(checked), launch), end="")
+    print(rendered(options.form, template, checked.texts, launch), end="")
     return 0
 
 

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.params import ConfigError, Spec, parsed, rules, validated
@@ -41,6 +41,13 @@ class Checked:
     def named(self, name: str) -> str:
         """Return a parameter as errors name it: with its file and line, if it is given."""
         return f"{self.places[name]}: {name}" if name in self.places else name
+
+    def without_secrets(self, rule: str, fix: str) -> Checked:
+        """Return the same, where a secret is a problem: one for each, unless there are others."""
+        if self.problems:
+            return self
+        problems = (ConfigError(self.named(name), None, rule, fix) for name in self.waiting)
+        return replace(self, problems=tuple(problems))
 
 
 @dataclass(frozen=True)

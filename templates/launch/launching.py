@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from google.api_core.exceptions import Forbidden
@@ -63,10 +63,13 @@ class Launching:
         if not self.paths:
             return Checked({})
         found = check(self.template, self.paths, place=Place(in_cloud=True, read_objects=False))
+        if not self.reveal_secrets:
+            found = found.without_secrets(
+                "has a secret, which everybody who may look at the job could read",
+                "Leave it out, or give --reveal_secrets if that is meant",
+            )
         if found.problems:
             return found
-        if found.waiting and not self.reveal_secrets:
-            return replace(found, problems=tuple(map(_shown, map(found.named, found.waiting))))
         if self.dry_run or not (found.waiting or found.unread):
             return found
         return self._complete(found)
@@ -217,13 +220,6 @@ def _check_flags(template: Template, options: argparse.Namespace, stop: str) -> 
             "--validate_only", None, f"starts nothing, and --{stop} would end a job",
             "Leave one of the two out",
         )  # fmt: skip
-
-
-def _shown(place: str) -> ConfigError:
-    return ConfigError(
-        place, None, "has a secret, which everybody who may look at the job could read",
-        "Leave it out, or give --reveal_secrets if that is meant",
-    )  # fmt: skip
 
 
 def _is_denied(problem: ConfigError) -> bool:

@@ -172,7 +172,10 @@ class _Rehearsal:
         asked, parameters = self._asked, self._asked.template.parameters
         checked = check(asked.template, asked.paths, place=_UNREAD)
         if checked.problems or checked.waiting:
-            return _without_secrets(checked)
+            return checked.without_secrets(
+                "has a secret, which is only read for a job that is run",
+                "Give the parameter without it in a file that lies above the others",
+            )
         for bucket in {self._launcher.bucket, *buckets(checked.texts)}:
             self._objects.make_bucket(bucket)
         put(self._objects, sample_objects(parameters, asked.paths, checked.texts))
@@ -270,13 +273,3 @@ def _is_clone() -> bool:
 
 def _named(kind: str, texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(text for text in texts if re.fullmatch(f"projects/[^/]+/{kind}/[^/]+", text))
-
-
-def _without_secrets(checked: Checked) -> Checked:
-    if checked.problems:
-        return checked
-    error = ConfigError(
-        checked.waiting[0], None, "has a secret, which is only read for a job that is run",
-        "Give the parameter without it in a file that lies above the others",
-    )  # fmt: skip
-    return Checked({}, (error,))
